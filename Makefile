@@ -1,0 +1,82 @@
+# `make demo`: the whole main job on a laptop, about 20 minutes; run again, it redoes nothing that is done.
+# `make test`: the tests. Both install what they need into .venv first.
+
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := runs/demo
+FACTORS := id exp gamma rot
+PICTURES := all expression lighting pose identity
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: install demo test lint clean
+.DELETE_ON_ERROR:
+
+install: .venv/installed
+
+.venv/installed: setup.py pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed. Received: " + sys.version)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: .venv/installed lint
+	$(BIN)/python -m pytest -n 2
+
+# ---- the main job, one step a target; a target's file exists only when its step is done -------------------------
+
+DATA := $(RUN)/photographs/dataset.json
+VAES := $(FACTORS:%=$(RUN)/vae/%/factor.json)
+PERCEPTION := $(RUN)/perception/perception.json
+STAGE1 := $(RUN)/stage1.done
+STAGE2 := $(RUN)/stage2.done
+SHEETS := $(PICTURES:%=$(RUN)/pictures/%/.done)
+EXPORT := $(RUN)/saved_model/.done
+
+demo: $(EXPORT) $(SHEETS)
+	@echo
+	@echo "pictures:    $(PICTURES:%=$(RUN)/pictures/%/sheet.png)"
+	@echo "TensorBoard: $(BIN)/tensorboard --logdir $(RUN)"
+	@echo "SavedModel:  $(RUN)/saved_model"
+
+$(DATA): | .venv/installed
+	@echo "== 1/7 synthetic photographs"
+	$(BIN)/python -m datasets.make_synthetic --out $(@D) --count 10000 --image_size 64 --seed 0
+
+$(RUN)/vae/%/factor.json: $(DATA)
+	@echo "== 2/7 factor VAE: $*"
+	$(BIN)/python -m vae.train --factor $* --data $(<D) --out $(RUN)/vae --preset quick
+
+$(PERCEPTION): $(DATA)
+	@echo "== 3/7 perception networks"
+	$(BIN)/python train_perception.py --data $(<D) --out $(@D) --preset quick
+
+ASSETS := --data $(RUN)/photographs --vae_dir $(RUN)/vae --perception_dir $(RUN)/perception
+
+$(STAGE1): $(VAES) $(PERCEPTION)
+	@echo "== 4/7 training, stage 1: imitate the renderer"
+	$(BIN)/python train.py --stage 1 --preset demo64 $(ASSETS) --out $(RUN)/stage1
+	@touch $@
+
+$(STAGE2): $(STAGE1)
+	@echo "== 5/7 training, stage 2: keep the factors apart"
+	$(BIN)/python train.py --stage 2 --preset demo64 $(ASSETS) --run_id $(RUN)/stage1 --out $(RUN)/stage2
+	@touch $@
+
+$(RUN)/pictures/%/.done: $(STAGE2)
+	@echo "== 6/7 pictures: $*"
+	$(BIN)/python generate_images.py --model $(RUN)/stage2 --factor $* --subject 8 --variation 6 --out $(@D)
+	@touch $@
+
+$(EXPORT): $(STAGE2)
+	@echo "== 7/7 SavedModel"
+	$(BIN)/python export_model.py --model $(RUN)/stage2 --out $(@D)
+	@touch $@
+
+clean:
+	rm -rf $(RUN)

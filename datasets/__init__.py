@@ -1,0 +1,1 @@
+"""Photographs with labels: the record format, synthetic photographs, alignment of real ones."""

@@ -1,0 +1,153 @@
+"""The folder of records that every photograph of this project lives in: the writer, and the names that users need.
+
+A dataset is a folder: `dataset.json` (the manifest), `shard-00000-of-00008.tfrecord`, … and, where coefficients are
+known, `coefficients.npz` (`coeff` [N, size] float32, `subject` [N] int32, in the order of the shards).
+docs/datasets.md has the schema; `load_dataset` yields the folder as a `tf.data.Dataset`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from datasets.reader import load_dataset
+from datasets.schema import (
+    BACKGROUND,
+    COEFFICIENTS,
+    FIELDS,
+    HAIR,
+    MANIFEST,
+    SKIN,
+    Manifest,
+    Record,
+    read_manifest,
+    shard_name,
+)
+from datasets.shards import clear_read_errors, iterate_shard, record_offsets, validate
+
+__all__ = [
+    "BACKGROUND",
+    "COEFFICIENTS",
+    "FIELDS",
+    "HAIR",
+    "MANIFEST",
+    "SKIN",
+    "Manifest",
+    "Record",
+    "RecordWriter",
+    "clear_read_errors",
+    "iterate_shard",
+    "load_dataset",
+    "read_manifest",
+    "record_offsets",
+    "shard_name",
+    "validate",
+]
+
+
+class RecordWriter:
+    """Writes a dataset folder shard by shard, so that an interrupted run goes on at the first missing shard.
+
+    Making one creates the folder and its manifest, or finds what is already there: a manifest that differs raises
+    ValueError with the difference. Then `write_shard` every shard of `missing()`, in any order, and `finish()`.
+
+        writer = RecordWriter(folder, Manifest(image_size=64, shards=4, options={"seed": 0}))
+        for shard in writer.missing():
+            writer.write_shard(shard, records_of(shard))
+        writer.finish()
+    """
+
+    def __init__(self, folder: str | Path, manifest: Manifest):
+        self.folder, self.manifest = Path(folder), manifest
+        if (self.folder / MANIFEST).is_file():
+            there = read_manifest(self.folder, complete=False)
+            difference = _difference(there, manifest)
+            if difference:
+                raise ValueError(
+                    f"{self.folder} holds a dataset of other options ({difference}). Choose another folder, "
+                    "or delete this one"
+                )
+            self.manifest = there
+        else:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _replace(self.folder / MANIFEST, manifest.to_json().encode())
+
+    @property
+    def complete(self) -> bool:
+        """Whether the dataset is finished: every shard written and counted."""
+        return self.manifest.shard_counts is not None and not self.missing()
+
+    def shard_path(self, index: int) -> Path:
+        """Where shard `index` lies."""
+        return self.folder / shard_name(index, self.manifest.shards)
+
+    def missing(self) -> list[int]:
+        """Numbers of the shards that are not written yet."""
+        return [k for k in range(self.manifest.shards) if not self.shard_path(k).is_file()]
+
+    def write_shard(self, index: int, records: Iterable[Record]) -> None:
+        """Writes one shard aside and renames it; nothing is left behind when `records` raises."""
+        path = self.shard_path(index)
+        aside = path.with_suffix(".tmp")
+        try:
+            with tf.io.TFRecordWriter(str(aside)) as file:
+                for record in records:
+                    self._check(record)
+                    file.write(record.serialize())
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def finish(self) -> Manifest:
+        """Reads every shard back, writes `coefficients.npz` and the final manifest, which it returns.
+
+        Raises ValueError when a shard is missing or damaged, or when there is no photograph at all.
+        """
+        if self.missing():
+            raise ValueError(f"{self.folder}: shards {self.missing()} are not written yet")
+        coefficients, subjects, counts = [], [], []
+        for shard in range(self.manifest.shards):
+            records = [Record.parse(serialized) for _, serialized in iterate_shard(self.shard_path(shard))]
+            counts.append(len(records))
+            coefficients += [record.coefficients for record in records if record.coefficients is not None]
+            subjects += [record.subject for record in records]
+        if not sum(counts):
+            raise ValueError(f"{self.folder}: no photograph was written")
+        if self.manifest.layout is not None:
+            buffer = io.BytesIO()
+            np.savez(buffer, coeff=np.stack(coefficients), subject=np.array(subjects, np.int32))
+            _replace(self.folder / COEFFICIENTS, buffer.getvalue())
+        self.manifest = replace(self.manifest, shard_counts=tuple(counts))
+        _replace(self.folder / MANIFEST, self.manifest.to_json().encode())
+        return self.manifest
+
+    def _check(self, record: Record) -> None:
+        manifest, size = self.manifest, self.manifest.image_size
+        if (record.height, record.width) != (size, size):
+            raise ValueError(f"record: expected a {size}×{size} image. Received: {record.height}×{record.width}")
+        for key in ("coefficients", "landmarks", "mask"):
+            if (getattr(record, key) is not None) != (key in manifest.fields):
+                raise ValueError(f"record {record.name!r}: {key} does not agree with the fields {manifest.fields}")
+        length = 0 if record.coefficients is None else record.coefficients.size
+        if manifest.layout is not None and length != manifest.layout.size:
+            raise ValueError(f"record: expected {manifest.layout.size} coefficients. Received: {length}")
+
+
+def _difference(there: Manifest, asked: Manifest) -> str:
+    """Words for how two manifests differ, counts aside; empty when they agree."""
+    before, after = ({**vars(m), **m.options} for m in (there, asked))
+    keys = [key for key in {**before, **after} if key not in ("options", "shard_counts")]
+    pairs = [(key, before.get(key), after.get(key)) for key in keys]
+    return ", ".join(f"{key}: there {old}, asked {new}" for key, old, new in pairs if old != new)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    aside = path.with_name(path.name + ".tmp")
+    aside.write_bytes(content)
+    os.replace(aside, path)

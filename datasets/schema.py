@@ -1,0 +1,221 @@
+"""What a photograph and a dataset folder consist of: `Record`, one `tf.train.Example`; `Manifest`, `dataset.json`."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from renderer.layout import CoefficientLayout
+
+FORMAT = "discoface_tf2 records, version 1"
+MANIFEST, COEFFICIENTS = "dataset.json", "coefficients.npz"
+FIELDS = ("image", "mask", "coefficients", "landmarks", "subject", "name")
+BACKGROUND, SKIN, HAIR = 0, 1, 2
+_HOWTO = "Make one with: python -m datasets.make_synthetic --out {folder}   (or preprocess_data.py for photographs)"
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One photograph and what is known about it, as stored. Unknown labels are None; an unknown subject is -1."""
+
+    image: bytes  # a PNG or JPEG file, RGB
+    height: int
+    width: int
+    coefficients: np.ndarray | None = None  # [size] float32, see CoefficientLayout
+    landmarks: np.ndarray | None = None  # [68, 2] float32, pixels of this image, origin at the bottom left, y up
+    mask: bytes | None = None  # a PNG file, one channel: 0 background, 1 skin, 2 hair
+    subject: int = -1
+    name: str = ""
+
+    @classmethod
+    def from_arrays(
+        cls,
+        image: np.ndarray,
+        *,
+        mask: np.ndarray | None = None,
+        jpeg_quality: int | None = None,
+        coefficients: np.ndarray | None = None,
+        landmarks: np.ndarray | None = None,
+        subject: int = -1,
+        name: str = "",
+    ) -> Record:
+        """Encodes `image` [H, W, 3] uint8 as PNG (or JPEG at `jpeg_quality`) and `mask` [H, W] uint8 as PNG."""
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(f"record: image should be [H, W, 3] uint8. Received: {image.shape} {image.dtype}")
+        if mask is not None and (mask.shape != image.shape[:2] or mask.max(initial=0) > HAIR):
+            raise ValueError(
+                f"record: mask should be {image.shape[:2]} with classes 0-{HAIR}. Received: {mask.shape}, "
+                f"largest class {mask.max(initial=0)}"
+            )
+        return cls(
+            image=_encode(image, jpeg_quality),
+            height=image.shape[0],
+            width=image.shape[1],
+            coefficients=None if coefficients is None else np.asarray(coefficients, np.float32).reshape(-1),
+            landmarks=None if landmarks is None else np.asarray(landmarks, np.float32).reshape(68, 2),
+            mask=None if mask is None else _encode(mask.astype(np.uint8), None),
+            subject=int(subject),
+            name=name,
+        )
+
+    def serialize(self) -> bytes:
+        """The `tf.train.Example`, the same bytes for the same record."""
+        empty = np.zeros(0, np.float32)
+        features = {
+            "image": _bytes(self.image),
+            "height": _ints(self.height),
+            "width": _ints(self.width),
+            "coefficients": _floats(empty if self.coefficients is None else self.coefficients),
+            "landmarks": _floats(empty if self.landmarks is None else self.landmarks.reshape(-1)),
+            "mask": _bytes(self.mask or b""),
+            "subject": _ints(self.subject),
+            "name": _bytes(self.name.encode()),
+        }
+        return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
+
+    @classmethod
+    def parse(cls, serialized: bytes) -> Record:
+        """The record that `serialize` wrote. Raises ValueError when a feature is missing or has the wrong length."""
+        try:
+            feature = tf.train.Example.FromString(serialized).features.feature
+        except Exception as error:  # protobuf's DecodeError has no stable public home
+            raise ValueError(f"not a tf.train.Example ({error})") from None
+        missing = {"image", "height", "width"} - set(feature)
+        if missing:
+            raise ValueError(f"the features {sorted(missing)} are missing. Received: {sorted(feature)}")
+        coefficients = np.array(feature["coefficients"].float_list.value, np.float32)
+        landmarks = np.array(feature["landmarks"].float_list.value, np.float32)
+        if landmarks.size not in (0, 136):
+            raise ValueError(f"expected 136 numbers of landmarks, or none. Received: {landmarks.size}")
+
+        def first(key: str, kind: str, default: Any) -> Any:
+            values = getattr(feature[key], kind).value if key in feature else ()
+            return values[0] if values else default
+
+        return cls(
+            image=first("image", "bytes_list", b""),
+            height=first("height", "int64_list", 0),
+            width=first("width", "int64_list", 0),
+            coefficients=coefficients if coefficients.size else None,
+            landmarks=landmarks.reshape(68, 2) if landmarks.size else None,
+            mask=first("mask", "bytes_list", b"") or None,
+            subject=first("subject", "int64_list", -1),
+            name=first("name", "bytes_list", b"").decode(),
+        )
+
+    def pixels(self) -> np.ndarray:
+        """The decoded image [H, W, 3] uint8."""
+        return tf.io.decode_image(self.image, channels=3, expand_animations=False).numpy()
+
+    def classes(self) -> np.ndarray | None:
+        """The decoded mask [H, W] uint8, or None."""
+        return None if self.mask is None else tf.io.decode_png(self.mask, channels=1).numpy()[..., 0]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `dataset.json` says. `shard_counts` is None until every shard is written."""
+
+    image_size: int
+    shards: int
+    fields: tuple[str, ...] = ("image", "name")
+    layout: CoefficientLayout | None = None
+    face_model: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)  # what the writing command was asked for
+    shard_counts: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.image_size < 1 or self.shards < 1:
+            raise ValueError(
+                f"dataset: image_size and shards must be at least 1. Received: {self.image_size}, {self.shards}"
+            )
+        unknown = set(self.fields) - set(FIELDS)
+        if unknown or "image" not in self.fields:
+            raise ValueError(f"dataset: fields must be among {FIELDS}, with image. Received: {self.fields}")
+        if ("coefficients" in self.fields) != (self.layout is not None):
+            raise ValueError("dataset: a layout is needed for, and only for, the field coefficients")
+
+    @property
+    def count(self) -> int:
+        """Number of photographs."""
+        return sum(self.shard_counts or ())
+
+    def to_json(self) -> str:
+        """The text of `dataset.json`."""
+        values = {"format": FORMAT, **asdict(self), "count": None if self.shard_counts is None else self.count}
+        return json.dumps(values, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """The manifest that `to_json` wrote. Raises ValueError for anything else."""
+        values = json.loads(text)
+        if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
+            raise ValueError(f"expected the format {FORMAT!r}")
+        count = values.pop("count", None)
+        try:
+            for key in ("fields", "shard_counts"):
+                values[key] = None if values[key] is None else tuple(values[key])
+            values["layout"] = None if values["layout"] is None else CoefficientLayout.from_dict(values["layout"])
+            manifest = cls(**values)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"missing or unknown entry ({error})") from None
+        counts = manifest.shard_counts
+        if counts is not None and (len(counts) != manifest.shards or manifest.count != count):
+            raise ValueError(f"count {count} and shard_counts {counts} contradict each other")
+        return manifest
+
+
+def shard_name(index: int, shards: int) -> str:
+    """File name of shard `index` of `shards`."""
+    return f"shard-{index:05d}-of-{shards:05d}.tfrecord"
+
+
+def read_manifest(path: str | Path, *, complete: bool = True) -> Manifest:
+    """The manifest of the dataset folder `path`.
+
+    Raises FileNotFoundError when it is no dataset folder, ValueError when the manifest is broken or, unless `complete`
+    is false, when the dataset was never finished.
+    """
+    folder = Path(path)
+    if not (folder / MANIFEST).is_file():
+        what = "it has no dataset.json" if folder.is_dir() else "there is no such folder"
+        raise FileNotFoundError(f"{folder}: expected a dataset folder, but {what}. {_HOWTO.format(folder=folder)}")
+    try:
+        manifest = Manifest.from_json((folder / MANIFEST).read_text())
+    except ValueError as error:
+        raise ValueError(f"{folder / MANIFEST}: not a manifest of records: {error}") from None
+    if complete and manifest.shard_counts is None:
+        done = sum((folder / shard_name(k, manifest.shards)).is_file() for k in range(manifest.shards))
+        raise ValueError(
+            f"{folder}: unfinished, {done} of {manifest.shards} shards are there. Run the command that made it again"
+        )
+    return manifest
+
+
+def _encode(image: np.ndarray, jpeg_quality: int | None) -> bytes:
+    buffer = io.BytesIO()
+    if jpeg_quality is None:
+        Image.fromarray(image).save(buffer, "PNG", compress_level=6)
+    else:
+        Image.fromarray(image).save(buffer, "JPEG", quality=int(jpeg_quality), subsampling=0)
+    return buffer.getvalue()
+
+
+def _bytes(value: bytes) -> tf.train.Feature:
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+
+def _ints(value: int) -> tf.train.Feature:
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
+
+def _floats(value: np.ndarray) -> tf.train.Feature:
+    return tf.train.Feature(float_list=tf.train.FloatList(value=value))

@@ -1,0 +1,1 @@
+"""Synthetic photographs: a face model, and what its mesh does not know."""

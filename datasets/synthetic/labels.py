@@ -1,0 +1,184 @@
+"""How the labels of synthetic photographs are distributed; docs/datasets.md says the same in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from renderer.face_model import FaceModel
+
+# A combination gives, for the actions whose names begin with the key, the range of their activation in units of one
+# full action. Left and right halves of an action share the drawn activation, up to the asymmetry.
+_Combination = Mapping[str, tuple[float, float]]
+COMBINATIONS: Mapping[str, tuple[float, _Combination]] = {  # name: (probability, activations)
+    "neutral": (0.20, {}),
+    "smile": (0.18, {"smile": (0.3, 1.0), "squint": (0.0, 0.4)}),
+    "laugh": (0.11, {"smile": (0.6, 1.1), "jaw_open": (0.2, 0.6), "upper_lip_raise": (0.1, 0.5), "squint": (0.1, 0.6)}),
+    "talk": (0.13, {"jaw_open": (0.1, 0.5), "lower_lip_down": (0.0, 0.5), "mouth_stretch": (0, 0.4), "pucker": (0, 0.4)}),
+    "surprise": (0.08, {"brow_raise": (0.4, 1.1), "eye_wide": (0.3, 1.0), "jaw_open": (0.2, 0.9)}),
+    "anger": (0.06, {"brow_lower": (0.4, 1.1), "nose_wrinkle": (0.0, 0.5), "lips_press": (0.1, 0.8), "squint": (0, 0.4)}),
+    "sad": (0.06, {"frown": (0.4, 1.0), "brow_inner_up": (0.3, 1.0), "chin_raise": (0.0, 0.7)}),
+    "disgust": (0.03, {"nose_wrinkle": (0.4, 1.0), "upper_lip_raise": (0.3, 1.0), "brow_lower": (0.1, 0.6)}),
+    "pucker": (0.04, {"pucker": (0.5, 1.1)}),
+    "puffed": (0.02, {"cheek_puff": (0.4, 1.0), "lips_press": (0.0, 0.6)}),
+    "blink": (0.04, {"blink": (0.5, 1.0)}),
+    "wink": (0.02, {"blink": (0.7, 1.0), "smile": (0.0, 0.6)}),
+    "yawn": (0.03, {"jaw_open": (0.7, 1.1), "blink": (0.2, 0.9), "brow_raise": (0.0, 0.5)}),
+}
+_GAZE = ("look_left_right", "look_up_down")
+
+
+@dataclass(frozen=True)
+class LabelDistribution:
+    """The distribution of coefficients. Angles in degrees, intensities as multiples of full daylight on white."""
+
+    identity_limit: float = 2.5  # standard deviations at which shape and texture are clipped
+    identity_common: float = 0.2  # share of the variance of identity that comes from a few common directions
+    identity_rank: int = 3  # how many common directions
+    expression_noise: float = 0.06  # of a full action (or of a standard deviation), added to every action
+    expression_asymmetry: float = 0.25  # largest relative difference of left and right, for most photographs
+    expression_one_sided: float = 0.08  # probability that only one side acts
+    gaze_std: float = 0.35  # of a full turn of the eyes
+    yaw_std: float = 20.0
+    yaw_limit: float = 50.0
+    pitch_std: float = 8.0
+    pitch_limit: float = 25.0
+    roll_std: float = 4.0
+    roll_limit: float = 15.0
+    ambient: tuple[float, float] = (0.28, 0.62)  # even light
+    key_light: tuple[float, float] = (0.25, 0.85)  # intensity of the first directional light
+    fill_light: tuple[float, float] = (0.0, 0.35)  # and of the second and third, when there are any
+    exposure_mean: float = 0.98  # mean shade of the surfaces that face the camera
+    exposure_std: float = 0.13  # of its logarithm
+    warmth_mean: float = 0.03  # half the logarithm of a light's red:blue ratio
+    warmth_std: float = 0.065
+    combinations: Mapping[str, tuple[float, _Combination]] = field(default_factory=lambda: COMBINATIONS)
+
+    def identity(self, model: FaceModel, rng: np.random.Generator) -> np.ndarray:
+        """[shape + texture] float32: standard normal times the model's standard deviations, clipped."""
+        std = np.concatenate([model.shape_std, model.texture_std])
+        directions = np.random.default_rng(0).normal(size=(self.identity_rank, len(std)))  # fixed: part of the law
+        directions /= np.linalg.norm(directions, axis=0)
+        common = rng.normal(size=self.identity_rank) @ directions
+        own = rng.normal(size=len(std))
+        drawn = math.sqrt(self.identity_common) * common + math.sqrt(1 - self.identity_common) * own
+        return (np.clip(drawn, -self.identity_limit, self.identity_limit) * std).astype(np.float32)
+
+    def expression(self, model: FaceModel, rng: np.random.Generator) -> np.ndarray:
+        """[expression] float32: one of the combinations by the names of the actions, else normal."""
+        names, size = model.expression_names, model.layout.expression
+        if not any(name.startswith(action) for name in names for action in _ACTIONS):
+            return (np.clip(rng.normal(size=size), -3, 3) * model.expression_std).astype(np.float32)
+        chances = np.array([chance for chance, _ in self.combinations.values()])
+        kind = list(self.combinations)[rng.choice(len(chances), p=chances / chances.sum())]
+        tilt = rng.uniform(-self.expression_asymmetry, self.expression_asymmetry)
+        one_sided = kind == "wink" or rng.random() < self.expression_one_sided
+        sides = {"left": 1 + tilt, "right": 1 - tilt}
+        if one_sided:
+            sides["left" if rng.random() < 0.5 else "right"] = 0.1
+        drawn = np.clip(rng.normal(size=size), -2.5, 2.5) * self.expression_noise
+        for action, (low, high) in self.combinations[kind][1].items():
+            strength = rng.uniform(low, high)
+            for place, name in enumerate(names):
+                if name.startswith(action):
+                    drawn[place] += strength * next((sides[side] for side in sides if side in name), 1.0)
+        for place, name in enumerate(names):
+            if name in _GAZE:
+                drawn[place] += self.gaze_std * np.clip(rng.normal(), -2.5, 2.5)
+        one_way = np.array([name.startswith(_ONE_WAY) for name in names])
+        return np.where(one_way, np.abs(drawn), drawn).astype(np.float32)
+
+    def angles(self, rng: np.random.Generator) -> np.ndarray:
+        """[3] float32 radians: pitch, yaw and roll, normal and redrawn within the limits."""
+        stds = (self.pitch_std, self.yaw_std, self.roll_std)
+        limits = (self.pitch_limit, self.yaw_limit, self.roll_limit)
+        return np.radians([_normal_within(rng, s, limit) for s, limit in zip(stds, limits, strict=True)]).astype(
+            np.float32
+        )
+
+    def lighting(self, rng: np.random.Generator) -> np.ndarray:
+        """[27] float32: an even light and one to three directional ones, as harmonics of the renderer's scaling."""
+        ambient = rng.uniform(*self.ambient) * self._colour(rng, 0.6)  # [3]
+        gamma = np.zeros((3, 9))
+        for number in range(rng.choice([1, 2, 3], p=[0.4, 0.4, 0.2])):
+            strength = rng.uniform(*(self.key_light if number == 0 else self.fill_light))
+            gamma += strength * self._colour(rng, 1.0)[:, None] * directional(_direction(rng, number == 0))
+        gamma[:, 0] += ambient / harmonics(np.array([0.0, 0.0, 1.0]))[0]
+        # The camera's exposure: the surfaces that face it get a sensible mean shade.
+        exposure = self.exposure_mean * math.exp(self.exposure_std * np.clip(rng.normal(), -2, 2))
+        gamma *= exposure / (gamma @ harmonics(_FACING).T).mean()
+        gamma[:, 0] -= AMBIENT
+        return gamma.reshape(-1).astype(np.float32)
+
+    def _colour(self, rng: np.random.Generator, strength: float) -> np.ndarray:
+        """[3] RGB of a light between candle and sky, green about 1."""
+        warmth = self.warmth_mean + self.warmth_std * strength * np.clip(rng.normal(), -2, 2)
+        tint = 0.25 * self.warmth_std * strength * np.clip(rng.normal(), -2, 2)
+        return np.exp([warmth, tint, -warmth])
+
+    def photograph(self, model: FaceModel, identity: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """[size] float32: a whole coefficient vector of a person with the given `identity`; translation 0."""
+        parts = [identity, self.expression(model, rng), self.angles(rng), self.lighting(rng), np.zeros(3)]
+        return np.concatenate(parts).astype(np.float32)
+
+
+_ACTIONS = {action for _, activations in COMBINATIONS.values() for action in activations}
+_ONE_WAY = ("jaw_open", "blink")  # their negatives would push the jaw through the teeth and the lids into the skull
+AMBIENT = 0.8  # what the renderer adds to each channel's first term
+
+
+def harmonics(normals: np.ndarray) -> np.ndarray:
+    """The renderer's nine basis functions at unit `normals` [..., 3]: [..., 9]; see spec, Lighting."""
+    x, y, z = np.moveaxis(np.asarray(normals, float), -1, 0)
+    basis = [
+        np.ones_like(x),
+        -y,
+        z,
+        -x,
+        x * y,
+        -y * z,
+        (3 * z * z - 1) / (2 * math.sqrt(3)),
+        -x * z,
+        (x * x - y * y) / 2,
+    ]
+    first, second = 2 * math.pi / math.sqrt(3), 2 * math.pi / math.sqrt(8)
+    scale = np.array(
+        [math.pi / math.sqrt(4 * math.pi)]
+        + [first * math.sqrt(3 / (4 * math.pi))] * 3
+        + [second * 3 * math.sqrt(5 / (12 * math.pi))] * 5
+    )
+    return np.stack(basis, -1) * scale
+
+
+def directional(direction: np.ndarray) -> np.ndarray:
+    """[9]: harmonics whose shade approximates max(0, n · `direction`), Ramamoorthi and Hanrahan (2001).
+
+    With orthonormal Y, max(0, n·d) ≈ Σ Â_l Y(n) Y(d), Â = π, 2π/3, π/4. The basis is H = s_l Y, s = π, 2π/√3, 2π/√8,
+    so the weights are Â_l H(d) / s_l² = H(d) · (1/π, 1/(2π), 1/(2π)).
+    """
+    return harmonics(direction) * np.array([1 / math.pi] + [1 / (2 * math.pi)] * 8)
+
+
+def _direction(rng: np.random.Generator, key: bool) -> np.ndarray:
+    """[3] unit: where a light comes from; the key light mostly from above and in front, others from anywhere."""
+    azimuth = np.radians(np.clip(rng.normal(0, 50 if key else 80), -130, 130))
+    height = np.radians(np.clip(rng.normal(28 if key else 10, 22), -35, 80))
+    return np.array([math.sin(azimuth) * math.cos(height), math.sin(height), math.cos(azimuth) * math.cos(height)])
+
+
+def _normal_within(rng: np.random.Generator, std: float, limit: float) -> float:
+    while abs(drawn := rng.normal(0, std)) > limit:
+        pass
+    return drawn
+
+
+def _facing_normals() -> np.ndarray:
+    """[9, 3] unit normals spread about the direction to the camera."""
+    x, y = np.meshgrid([-0.5, 0.0, 0.5], [-0.5, 0.0, 0.5])
+    return np.stack([x, y, np.sqrt(1 - x * x - y * y)], -1).reshape(-1, 3)
+
+
+_FACING = _facing_normals()

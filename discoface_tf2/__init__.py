@@ -1,0 +1,1 @@
+"""Controllable face-image generation: networks, perception, losses, training, generation and export."""

@@ -1,0 +1,146 @@
+"""Everything that a training run can be told, and the table of presets that fills in what the user leaves unset."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """How much each loss counts. The defaults are the reference's, for 256 × 256 and its perception networks."""
+
+    identity: float = 3.0  # --w_id
+    landmarks: float = 500.0  # --w_lm; the reference uses 100 in stage 2
+    lighting: float = 10.0  # --w_gamma
+    skin: float = 20.0  # --w_skin
+    warmup_l1: float = 20.0  # --w_l1, on images reduced to 32 × 32, instead of the four above during the warm-up
+    expression_warp: float = 10.0  # --w_exp_warp, stage 2
+    lighting_change: float = 10.0  # --w_gamma_change, stage 2
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One run: one stage of training with one preset. Times are in thousands of images shown (kimg).
+
+    Stage 1 has up to three phases: `imitate_kimg` with the renderer alone (32 × 32, no discriminator: seconds, and the
+    heads are in place), `warmup_kimg` with the discriminator and the L1 term (the reference's low-resolution phase),
+    then the discriminator and the imitative losses. Stage 2 adds the contrastive losses from its start.
+    """
+
+    stage: int = 1
+    preset: str = "synthetic64"
+    kimg: float = 300.0  # length of this stage, the two phases before the imitative losses included
+    imitate_kimg: float = 0.0
+    warmup_kimg: float = 0.0
+    weights: LossWeights = field(default_factory=LossWeights)
+
+    resolution: int = 64
+    channel_base: int = 2048  # channels at resolution R: min(channel_base / R, channel_max)
+    channel_max: int = 64
+    mapping_layers: int = 4
+    mapping_width: int = 256
+    mapping_lr_multiplier: float = 0.1
+    noise_dim: int = 32  # numbers beside λ, for all that the face model does not cover
+    layer_noise: bool = False  # StyleGAN2's noise inputs, one map a layer, shared by the images of a step
+    dtype: str = "float32"  # or mixed_bfloat16, for the generator and the discriminator
+
+    batch_size: int = 16  # over all replicas
+    pairs: int = 4  # pairs a step that differ in expression alone, and as many in lighting alone (stage 2)
+    learning_rate: float = 0.002  # of the discriminator, and of the generator unless the next line says otherwise
+    generator_learning_rate: float | None = None
+    beta_2: float = 0.99  # Adam's; beta_1 is 0
+    r1_gamma: float = 10.0
+    r1_interval: int = 16  # steps between R1 penalties
+    pl_weight: float = 0.0  # path-length regularisation; 0: none
+    pl_interval: int = 8
+    ema_kimg: float = 10.0  # half-life of the generator's moving average
+    ema_rampup: float = 0.05  # … but at most this share of what has been shown
+    mirror: bool = True  # show the discriminator photographs mirrored half of the time
+
+    seed: int = 0
+    tick_kimg: float = 1.0  # a status line and TensorBoard scalars
+    image_kimg: float = 10.0  # a grid of render | generated | real
+    snapshot_kimg: float = 50.0  # a snapshot and a checkpoint
+
+    def __post_init__(self) -> None:
+        positive = ("kimg", "batch_size", "resolution", "learning_rate", "tick_kimg", "image_kimg", "snapshot_kimg")
+        for name in positive:
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}: expected a positive number. Received: {getattr(self, name)}")
+        if self.stage not in (1, 2):
+            raise ValueError(f"stage: expected 1 or 2. Received: {self.stage}")
+        if self.stage == 2 and not 0 < 2 * self.pairs <= self.batch_size:
+            raise ValueError(f"pairs: expected 1 … batch_size / 2 = {self.batch_size // 2}. Received: {self.pairs}")
+        if self.dtype not in ("float32", "mixed_bfloat16"):
+            raise ValueError(f"dtype: expected float32 or mixed_bfloat16. Received: {self.dtype!r}")
+
+    def phase(self, kimg: float) -> str:
+        """What is trained after `kimg` thousand images: `imitate`, `warmup`, `imitative` or `contrastive`."""
+        if self.stage == 2:
+            return "contrastive"
+        if kimg < self.imitate_kimg:
+            return "imitate"
+        return "warmup" if kimg < self.imitate_kimg + self.warmup_kimg else "imitative"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and texts, as `options.json` holds them."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, options: Mapping[str, Any]) -> TrainingConfig:
+        """What `to_dict` wrote. Raises ValueError for an unknown option."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        weights = dict(options.get("weights", {}))
+        unknown = (set(options) - known) | (set(weights) - {f.name for f in dataclasses.fields(LossWeights)})
+        if unknown:
+            raise ValueError(f"unknown training options: {', '.join(sorted(unknown))}")
+        return cls(**{**options, "weights": LossWeights(**weights)})
+
+
+# One line a preset and stage: only what differs from TrainingConfig's defaults.
+PRESETS: dict[str, dict[int, dict[str, Any]]] = {
+    # The demo of the README: minutes on two cores.
+    "demo64": {
+        1: dict(kimg=20, imitate_kimg=6, warmup_kimg=6, ema_kimg=1, snapshot_kimg=10, image_kimg=2, tick_kimg=0.5),
+        2: dict(kimg=5, ema_kimg=1, snapshot_kimg=5, image_kimg=1, tick_kimg=0.5),
+    },
+    # Hours on two cores: the run of docs/results.md.
+    "synthetic64": {
+        1: dict(kimg=300, imitate_kimg=10, warmup_kimg=40, ema_kimg=5),
+        2: dict(kimg=60, ema_kimg=5),
+    },
+    # The method's own setting (half-width StyleGAN2), for GPUs, FFHQ and the Basel model. Not measured yet.
+    "ffhq256": {
+        1: dict(kimg=15000, warmup_kimg=600, resolution=256, channel_base=16384, channel_max=512, mapping_layers=8,
+                mapping_width=512, mapping_lr_multiplier=0.01, layer_noise=True, batch_size=32, pl_weight=2.0,
+                tick_kimg=4, image_kimg=100, snapshot_kimg=200),
+        2: dict(kimg=10000, resolution=256, channel_base=16384, channel_max=512, mapping_layers=8, mapping_width=512,
+                mapping_lr_multiplier=0.01, layer_noise=True, batch_size=32, pl_weight=2.0, tick_kimg=4, image_kimg=100,
+                snapshot_kimg=200, weights=LossWeights(landmarks=100.0)),
+    },
+}  # fmt: skip
+
+
+def make_config(preset: str, stage: int, **overrides: Any) -> TrainingConfig:
+    """The preset's configuration for a stage, with `overrides` on top; None means "not given".
+
+    Keys are those of TrainingConfig, or `w_…` for a field of LossWeights. Raises ValueError for an unknown preset
+    or key.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"preset: expected one of {', '.join(PRESETS)}. Received: {preset!r}")
+    if stage not in PRESETS[preset]:
+        raise ValueError(f"stage: expected 1 or 2. Received: {stage}")
+    options = dict(PRESETS[preset][stage])
+    weights = dataclasses.asdict(options.pop("weights", LossWeights()))
+    for key, value in overrides.items():
+        if value is None:
+            continue
+        if key.startswith("w_"):
+            weights[key[2:]] = value
+        else:
+            options[key] = value
+    return TrainingConfig.from_dict({**options, "weights": weights, "preset": preset, "stage": stage})

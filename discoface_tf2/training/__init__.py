@@ -1,0 +1,1 @@
+"""The training loop: state, steps, draws, summaries and the run folder."""

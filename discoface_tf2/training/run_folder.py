@@ -1,0 +1,66 @@
+"""A run is a folder: options, checkpoints, TensorBoard events, grids and snapshots. The same command again resumes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+OPTIONS = "options.json"
+# Options that say how long, or how often to look: a run may go on with others.
+_FREE = ("kimg", "tick_kimg", "image_kimg", "snapshot_kimg")
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes aside and renames, so that a reader never sees half a file."""
+    aside = path.with_suffix(path.suffix + ".tmp")
+    aside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    aside.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object. Raises ValueError naming the file when it is damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: expected JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected a JSON object. Received: {type(content).__name__}")
+    return content
+
+
+def open_run(directory: Path, options: Mapping[str, Any]) -> bool:
+    """Makes the run folder, or checks that it was made with these options; returns whether it was there already.
+
+    Raises ValueError with the differences when the folder belongs to a run with other options.
+    """
+    path = directory / OPTIONS
+    plain = json.loads(json.dumps(options))  # tuples become lists, as they will when read back
+    if not path.is_file():
+        directory.mkdir(parents=True, exist_ok=True)
+        write_json(path, plain)
+        return False
+    theirs, ours = _flatten(read_json(path)), _flatten(plain)
+    different = [
+        f"{key}: {theirs.get(key)!r} there, {ours.get(key)!r} asked for"
+        for key in sorted(set(theirs) | set(ours))
+        if theirs.get(key) != ours.get(key) and key.rsplit(".", 1)[-1] not in _FREE
+    ]
+    if different:
+        raise ValueError(
+            f"{directory} holds a run with other options ({'; '.join(different)}). "
+            "Give another --out, or the run's own options"
+        )
+    write_json(path, plain)
+    return True
+
+
+def _flatten(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in options.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat

@@ -1,0 +1,110 @@
+"""What a run must remember: two networks, the generator's moving average, two optimisers and the images shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from discoface_tf2.config import TrainingConfig
+from discoface_tf2.networks.config import NetworkConfig, build_discriminator, build_generator
+
+
+def network_config(config: TrainingConfig, lambda_size: int) -> NetworkConfig:
+    """Sizes of the generator and the discriminator of a run whose λ has `lambda_size` numbers."""
+    return NetworkConfig(
+        resolution=config.resolution,
+        input_size=lambda_size + config.noise_dim,
+        channel_base=config.channel_base,
+        channel_max=config.channel_max,
+        mapping_layers=config.mapping_layers,
+        mapping_width=config.mapping_width,
+        w_dim=config.mapping_width,
+        mapping_lr_multiplier=config.mapping_lr_multiplier,
+    )
+
+
+def _adam(learning_rate: float, beta_2: float, interval: int) -> keras.optimizers.Adam:
+    """Adam for a network with a penalty every `interval` steps (0: none).
+
+    The penalty's own update makes interval + 1 updates of what would be `interval` (StyleGAN2, appendix B), so the
+    learning rate and the decay are slowed by interval / (interval + 1).
+    """
+    slower = interval / (interval + 1) if interval else 1.0
+    return keras.optimizers.Adam(learning_rate * slower, beta_1=0.0, beta_2=beta_2**slower, epsilon=1e-8)
+
+
+class TrainingState:
+    """Networks, moving average, optimisers and the counter of images. Make it in the strategy's scope."""
+
+    def __init__(self, config: TrainingConfig, lambda_size: int):
+        self.config = config
+        self.networks = network_config(config, lambda_size)
+        self.generator = build_generator(self.networks, dtype=config.dtype, seed=config.seed)
+        self.average = build_generator(self.networks, dtype=config.dtype, seed=config.seed)
+        self.discriminator = build_discriminator(self.networks, dtype=config.dtype, seed=config.seed)
+        self.average.set_weights(self.generator.get_weights())
+        generator_rate = config.generator_learning_rate or config.learning_rate
+        self.generator_optimizer = _adam(generator_rate, config.beta_2, config.pl_interval if config.pl_weight else 0)
+        self.discriminator_optimizer = _adam(config.learning_rate, config.beta_2, config.r1_interval)
+        self.generator_optimizer.build(self.generator.trainable_variables)
+        self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+        self.images = tf.Variable(0, dtype=tf.int64, trainable=False, name="images")  # shown in this stage
+        self.mean_path_length = tf.Variable(
+            0.0, trainable=False, name="mean_path_length", aggregation=tf.VariableAggregation.MEAN
+        )
+        self.checkpoint = tf.train.Checkpoint(
+            generator=self.generator,
+            average=self.average,
+            discriminator=self.discriminator,
+            generator_optimizer=self.generator_optimizer,
+            discriminator_optimizer=self.discriminator_optimizer,
+            images=self.images,
+            mean_path_length=self.mean_path_length,
+        )
+
+    @property
+    def kimg(self) -> float:
+        """Thousands of images shown in this stage."""
+        return int(self.images.numpy()) / 1000
+
+    def update_average(self, images_shown: tf.Tensor) -> None:
+        """One step of the moving average, in cross-replica context: half-life `ema_kimg`, shorter at the start."""
+        batch = tf.cast(self.config.batch_size, tf.float32)
+        shown = tf.cast(images_shown, tf.float32)
+        half_life = tf.minimum(self.config.ema_kimg * 1000.0, tf.maximum(shown, batch) * self.config.ema_rampup)
+        step = 1.0 - tf.pow(0.5, batch / tf.maximum(half_life, 1e-8))
+        for slow, fast in zip(self.average.trainable_variables, self.generator.trainable_variables, strict=True):
+            slow.assign_add((fast.value - slow.value) * step)
+
+    def manager(self, directory: Path, keep: int = 3) -> tf.train.CheckpointManager:
+        """Checkpoints of everything above, in `directory`."""
+        return tf.train.CheckpointManager(self.checkpoint, str(directory), max_to_keep=keep)
+
+    def load_snapshot(self, snapshot: Path) -> None:
+        """Starts from a snapshot of an earlier stage: the three networks; the optimisers and the counter start anew."""
+        for network, name in self._snapshot_files():
+            path = snapshot / name
+            if not path.is_file():
+                raise FileNotFoundError(
+                    f"{snapshot}: expected {name} beside the generator. A snapshot to go on from must be whole: "
+                    "give the run folder that train.py wrote"
+                )
+            try:
+                network.load_weights(path)
+            except (ValueError, OSError, KeyError) as error:
+                reason = str(error).splitlines()[0]
+                raise ValueError(f"{path}: not weights of this run's networks ({reason})") from None
+
+    def save_networks(self, snapshot: Path) -> None:
+        """Adds what stage 2 needs to a snapshot that already holds the moving average as `generator.weights.h5`."""
+        for network, name in self._snapshot_files()[1:]:
+            network.save_weights(snapshot / name)
+
+    def _snapshot_files(self) -> list[tuple[keras.Model, str]]:
+        return [
+            (self.average, "generator.weights.h5"),
+            (self.generator, "generator_current.weights.h5"),
+            (self.discriminator, "discriminator.weights.h5"),
+        ]

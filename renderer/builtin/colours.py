@@ -1,0 +1,127 @@
+"""The colours of the mean head and how they differ: melanin, blood, lips, brows, irises, shadows, beard."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from renderer.builtin.assembly import REGIONS, Head, brow_mask, hairline, lip_mask
+from renderer.builtin.shapes import window
+from renderer.builtin.surface import EYE_CENTRE, smoothstep
+
+SKIN = np.array([172.0, 129.0, 104.0])
+MELANIN = np.array([-33.0, -32.0, -30.0])  # darker, towards brown; two of them lead from (234, 190, 164) to (102, 62, 44)
+_FIXED = {
+    "mouth": (92, 26, 28), "gum": (178, 92, 92), "teeth": (232, 224, 206), "eye_white": (228, 222, 218),
+    "iris": (96, 76, 54), "pupil": (12, 10, 10), "eye_light": (255, 255, 255),
+}  # fmt: skip
+
+
+def _noise(head: Head, scale: float, seed: int) -> np.ndarray:
+    """[V] smooth blotches in -1…1, the same on both sides."""
+    rng = np.random.default_rng(seed)
+    waves = rng.normal(0.0, scale, (14, 3))
+    phase = rng.uniform(0, 2 * np.pi, 14)
+    place = np.column_stack([np.abs(head.vertices[:, 0]), head.vertices[:, 1:]])
+    return np.cos(place @ waves.T + phase).sum(1) / np.sqrt(14 / 2) / 2
+
+
+class _Masks:
+    """Where on the head each colour goes, all [V] in 0…1."""
+
+    def __init__(self, head: Head) -> None:
+        p = head.vertices
+        x, y = np.abs(p[:, 0]), p[:, 1]
+        name = np.array(REGIONS)[head.region]
+        self.fixed = {key: (name == key).astype(float) for key in _FIXED}
+        skin = np.isin(head.part, ("skin", "rim", "ear_left", "ear_right", "ear")) * 1.0
+        self.skin = skin
+        on_skin = (head.part == "skin") * 1.0
+        strand = 0.86 + 0.14 * _noise(head, 45.0, 5)
+        self.brow = brow_mask(p) * on_skin * strand
+        self.lips = lip_mask(p) * on_skin
+        self.scalp = hairline(p) * on_skin
+        self.lash = np.where(name == "lash", np.where(y > 0.290, 1.0, 0.5), 0.0)
+        self.nostril = np.where(name == "nostril", 1.0, 0.0) * (y < -0.115)
+        self.under_eye = window(p, (0.29, 0.215), (0.11, 0.035)) * skin
+        self.lid = window(p, (0.31, 0.365), (0.13, 0.035)) * skin * (1 - self.brow)
+        cheek = window(p, (0.42, -0.02), (0.16, 0.14)) * skin
+        self.nose_tip = window(p, (0.0, -0.06), (0.12, 0.09)) * skin
+        self.cheek = cheek
+        jaw = smoothstep(-0.18, -0.42, y) * smoothstep(-1.02, -0.80, y)
+        beside = smoothstep(0.48, 0.60, x) * smoothstep(0.12, -0.12, y)
+        moustache = window(p, (0.07, -0.235), (0.16, 0.05))
+        beard = np.maximum(np.maximum(jaw * smoothstep(0.16, 0.26, np.hypot(x / 1.2, y + 0.36)), beside * jaw), moustache)
+        chin = window(p, (0.0, -0.62), (0.22, 0.16))
+        front = smoothstep(-0.60, -0.42, p[:, 2])
+        self.beard = np.clip(np.maximum(beard, chin), 0, 1) * on_skin * front * (1 - self.lips)
+        self.ear = (name == "ear") * 1.0
+        left = np.where(p[:, 0] < 0, -1.0, 1.0)
+        gaze = (p - EYE_CENTRE * np.stack([left, 0 * left + 1, 0 * left + 1], 1)) / 0.132
+        self.iris_reach = np.hypot(gaze[:, 0], gaze[:, 1])
+
+
+def texture(head: Head) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """Names, the mean colours [V, 3] and the basis [V, 3, T], in RGB of 0-255 for one standard deviation."""
+    m = _Masks(head)
+    bare = m.skin * (1 - m.brow * 0.92) * (1 - m.lips * 0.75) * (1 - 0.85 * m.lash) * (1 - 0.75 * m.nostril)
+    mean = _mean(head, m)
+    iris = m.fixed["iris"] * smoothstep(0.47, 0.40, m.iris_reach)
+    freckle = np.clip(_noise(head, 26.0, 2), -1, 1) * bare
+    blotch = np.clip(_noise(head, 9.0, 3), -1, 1) * bare
+    columns = {
+        "melanin": bare[:, None] * MELANIN + m.lips[:, None] * [-19, -13, -12] + (0.5 * m.brow + 0.3 * m.lash)[:, None] * [-12, -12, -11],
+        "undertone": bare[:, None] * [2.0, 0.8, -5.0],
+        "blood": (bare * (0.6 + 0.4 * m.cheek))[:, None] * [3.0, -3.2, -2.4],
+        "lip_red": m.lips[:, None] * [8.0, -6.0, -3.5],
+        "lip_dark": m.lips[:, None] * [-14.0, -11.0, -9.0],
+        "brow_dark": (m.brow + 0.25 * m.lash)[:, None] * [-17.0, -16.0, -14.0],
+        "brow_red": m.brow[:, None] * [9.0, 2.0, -4.0],
+        "iris_blue": iris[:, None] * [-11.0, 5.0, 23.0],
+        "iris_green": iris[:, None] * [-2.0, 9.0, -3.0],
+        "iris_light": iris[:, None] * [17.0, 15.0, 14.0],
+        "cheek_red": (m.cheek * bare)[:, None] * [5.0, -4.5, -4.0],
+        "nose_red": (m.nose_tip * bare + 0.8 * m.ear)[:, None] * [4.0, -4.0, -3.5],
+        "under_eye_dark": (m.under_eye * bare)[:, None] * [-11.0, -11.0, -7.0],
+        "lid_shadow": (m.lid * bare)[:, None] * [-9.0, -10.0, -7.0],
+        "beard_shadow": (m.beard * bare)[:, None] * [-12.0, -9.5, -7.0],
+        "scalp_stubble": (m.scalp * bare)[:, None] * [-11.0, -10.0, -9.0],
+        "freckles": freckle[:, None] * [-3.5, -4.0, -4.0],
+        "age_blotches": blotch[:, None] * [1.2, -1.5, -1.2],
+        "eye_white_red": m.fixed["eye_white"][:, None] * [1.5, -5.0, -5.0],
+        "teeth_yellow": m.fixed["teeth"][:, None] * [-3.0, -6.0, -16.0],
+    }
+    return tuple(columns), mean, np.stack(list(columns.values()), -1)
+
+
+def _mean(head: Head, m: _Masks) -> np.ndarray:
+    colour = np.tile(SKIN, (len(head.vertices), 1))
+
+    def mix(weight: np.ndarray, rgb: tuple[float, float, float] | np.ndarray) -> None:
+        nonlocal colour
+        colour = colour + weight[:, None] * (np.asarray(rgb, float) - colour)
+
+    mix(0.55 * m.cheek, SKIN + [8, -7, -6])
+    mix(0.40 * m.nose_tip, SKIN + [6, -8, -7])
+    mix(0.45 * m.under_eye, SKIN - [18, 20, 12])
+    mix(0.30 * m.lid, SKIN - [14, 18, 12])
+    mix(0.22 * m.beard, SKIN - [45, 36, 26])
+    mix(0.30 * m.scalp, SKIN - [55, 46, 38])
+    mix(0.35 * m.ear, SKIN + [4, -14, -12])
+    mix(m.lips, (168, 98, 92))
+    points = head.vertices
+    slit = np.exp(-(((points[:, 1] + 0.365) / 0.010) ** 2)) * m.lips
+    mix(0.35 * slit, (96, 40, 40))
+    mix(0.82 * m.brow, (72, 52, 40))
+    mix(0.85 * m.lash, (38, 26, 22))
+    mix(0.75 * m.nostril, (58, 32, 28))
+    for key, rgb in _FIXED.items():
+        mix(m.fixed[key], rgb)
+    deep = (head.part == "bag") * np.clip(head.depth * 1.6, 0, 1)
+    mix(deep, (36, 8, 10))
+    lip_inside = (head.part == "bag") * (head.depth < 0.2)
+    mix(0.8 * lip_inside, (150, 70, 70))
+    limbus = m.fixed["iris"] * smoothstep(0.38, 0.45, m.iris_reach)
+    mix(0.75 * limbus, (30, 24, 20))
+    mix(m.fixed["iris"] * smoothstep(0.24, 0.18, m.iris_reach) * 0.4, (40, 28, 18))
+    mix(m.fixed["eye_white"] * smoothstep(0.62, 0.95, m.iris_reach) * 0.45, (206, 150, 140))
+    return colour

@@ -1,0 +1,151 @@
+"""The interface that every 3D morphable face model shares, and its one file format."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+
+from renderer.layout import CoefficientLayout
+
+FORMAT = "discoface_tf2 face model, version 1"
+
+
+@dataclass(frozen=True, eq=False)
+class FaceModel:
+    """A linear model of face shape and colour: mean + basis · coefficients.
+
+    Units: decimetres, y up, z to the camera, so x points to the picture's right (the person's left); colours are RGB in
+    0-255. V vertices, F triangles, S shape, T texture and E expression components. Coefficients multiply the bases
+    directly; `*_std` is how far each coefficient spreads in the population (ones where the basis is already scaled by
+    its standard deviation, as in the Basel model).
+    """
+
+    mean_shape: np.ndarray  # [V, 3] float32
+    shape_basis: np.ndarray  # [V, 3, S] float32
+    shape_std: np.ndarray  # [S] float32
+    expression_basis: np.ndarray  # [V, 3, E] float32
+    expression_std: np.ndarray  # [E] float32
+    mean_texture: np.ndarray  # [V, 3] float32
+    texture_basis: np.ndarray  # [V, 3, T] float32
+    texture_std: np.ndarray  # [T] float32
+    triangles: np.ndarray  # [F, 3] int32, counter-clockwise seen from outside
+    landmarks: np.ndarray  # [68] int32, vertex numbers in iBUG order
+    region: np.ndarray  # [V] int32, index into region_names
+    uv: np.ndarray  # [V, 2] float32 in [0, 1], v up
+    face_triangles: np.ndarray  # [F] bool: the part that is rendered beside photographs (no neck, no back of the head)
+    region_names: tuple[str, ...]  # e.g. ("skin", "lips", "eye_white", …)
+    shape_names: tuple[str, ...]
+    texture_names: tuple[str, ...]
+    expression_names: tuple[str, ...]
+    name: str = "unnamed"
+    source: str = ""
+    licence: str = ""
+    manifest: dict[str, object] = field(default_factory=dict)  # whatever else the importer wants remembered
+
+    def __post_init__(self) -> None:
+        layout, vertices = self.layout, len(self.mean_shape)
+        expected = {
+            "mean_shape": (vertices, 3),
+            "shape_basis": (vertices, 3, layout.shape),
+            "shape_std": (layout.shape,),
+            "expression_basis": (vertices, 3, layout.expression),
+            "expression_std": (layout.expression,),
+            "mean_texture": (vertices, 3),
+            "texture_basis": (vertices, 3, layout.texture),
+            "texture_std": (layout.texture,),
+            "triangles": (len(self.triangles), 3),
+            "landmarks": (68,),
+            "region": (vertices,),
+            "uv": (vertices, 2),
+            "face_triangles": (len(self.triangles),),
+        }
+        for key, shape in expected.items():
+            value = getattr(self, key)
+            if value.shape != shape:
+                raise ValueError(f"face model {self.name!r}: {key} should have shape {shape}. Received: {value.shape}")
+            if value.dtype.kind == "f" and not np.isfinite(value).all():
+                raise ValueError(f"face model {self.name!r}: {key} holds NaN or infinity")
+        for key, limit in (("triangles", vertices), ("landmarks", vertices), ("region", len(self.region_names))):
+            value = getattr(self, key)
+            if value.size and (value.min() < 0 or value.max() >= limit):
+                raise ValueError(
+                    f"face model {self.name!r}: {key} should lie in 0…{limit - 1}. "
+                    f"Received: {value.min()}…{value.max()}"
+                )
+
+    @property
+    def layout(self) -> CoefficientLayout:
+        """Sizes of the coefficient groups, read off the bases."""
+        return CoefficientLayout(
+            shape=self.shape_basis.shape[-1],
+            texture=self.texture_basis.shape[-1],
+            expression=self.expression_basis.shape[-1],
+        )
+
+    def in_region(self, *names: str) -> np.ndarray:
+        """[V] bool: vertices of the named regions. Raises ValueError for a name that the model lacks."""
+        unknown = set(names) - set(self.region_names)
+        if unknown:
+            raise ValueError(f"face model {self.name!r} has regions {self.region_names}. Received: {sorted(unknown)}")
+        return np.isin(self.region, [self.region_names.index(name) for name in names])
+
+    def checksum(self) -> str:
+        """SHA-256 over the arrays in field order: two models with the same checksum draw the same pictures."""
+        digest = hashlib.sha256()
+        for key in _ARRAYS:
+            digest.update(np.ascontiguousarray(getattr(self, key)).tobytes())
+        return digest.hexdigest()
+
+    def save(self, path: str | Path) -> None:
+        """Writes one `.npz` (no pickles) with a JSON manifest: source, licence, sizes, units, names, checksum."""
+        manifest = {
+            "format": FORMAT,
+            **{key: getattr(self, key) for key in _TEXTS},
+            "layout": self.layout.to_dict(),
+            "vertices": len(self.mean_shape),
+            "triangles": len(self.triangles),
+            "units": {"length": "decimetre", "colour": "RGB 0-255", "axes": "y up, z to the camera"},
+            "checksum": self.checksum(),
+            "extra": self.manifest,
+        }
+        arrays = {key: getattr(self, key) for key in _ARRAYS}
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "wb") as file:  # a file object, so that numpy adds no second suffix
+            np.savez_compressed(file, manifest=np.array(json.dumps(manifest)), **arrays)
+
+
+_ARRAYS = tuple(f.name for f in fields(FaceModel) if f.type == "np.ndarray")
+_TEXTS = ("name", "source", "licence", "region_names", "shape_names", "texture_names", "expression_names")
+
+
+def load_face_model(source: str | Path = "builtin") -> FaceModel:
+    """The built-in model by the name `builtin`, or a model from a `.npz` that `FaceModel.save` wrote.
+
+    Raises FileNotFoundError or ValueError with one line that names the file and what is wrong with it.
+    """
+    if str(source) == "builtin":
+        from renderer.builtin import build  # the built-in model costs about a second, so only who asks for it pays
+
+        return build()
+    path = Path(source)
+    if not path.is_file():
+        raise FileNotFoundError(f"face model: expected 'builtin' or a .npz file. There is no file {path}")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            manifest = json.loads(str(stored["manifest"]))
+            arrays = {key: stored[key] for key in _ARRAYS}
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: not a face model written by FaceModel.save ({error})") from None
+    if manifest.get("format") != FORMAT:
+        raise ValueError(f"{path}: expected the format {FORMAT!r}. Received: {manifest.get('format')!r}")
+    texts = {key: tuple(v) if isinstance(v := manifest[key], list) else v for key in _TEXTS}
+    model = FaceModel(**arrays, **texts, manifest=manifest.get("extra", {}))
+    if model.checksum() != manifest["checksum"]:
+        raise ValueError(f"{path}: the arrays do not match the manifest's checksum; the file is damaged")
+    return model

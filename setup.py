@@ -1,0 +1,30 @@
+"""Packaging. `datasets/` and the scripts stay in the checkout: their names are taken, or too general, for a wheel."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="discoface_tf2",
+    version="0.1.0",
+    description="Controllable face-image generation on TensorFlow 2 and Keras 3",
+    long_description=(Path(__file__).parent / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["discoface_tf2*", "renderer*", "vae*"]),
+    install_requires=[
+        "tensorflow>=2.21,<2.22",
+        "keras>=3.15,<4",
+        # Python 3.12 and newer: `pip install --no-deps tensorflow-graphics==2021.12.3` (it asks for tensorflow-addons).
+        "tensorflow-graphics==2021.12.3; python_version < '3.12'",
+        "numpy>=2",
+        "scipy",
+        "pillow",
+        "h5py",
+        "matplotlib",
+        "tensorboard",
+        "tqdm",
+    ],
+    extras_require={"test": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "build"]},
+)

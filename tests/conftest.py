@@ -1,0 +1,64 @@
+"""What many tests share: a small made-up face model."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from renderer.face_model import FaceModel
+
+# Two logical devices, so that the tests of MirroredStrategy have what to mirror over; everything else runs on the first.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
+
+def make_tiny_face_model(shape=3, texture=2, expression=4, rings=10, sectors=16, seed=0) -> FaceModel:
+    """A half-sphere of radius 0.8 dm that bulges to the camera, with smooth random bases and 68 landmarks."""
+    rng = np.random.default_rng(seed)
+    angle, around = np.meshgrid(
+        np.linspace(0.05, np.pi / 2, rings), np.linspace(0, 2 * np.pi, sectors, endpoint=False), indexing="ij"
+    )
+    mean = 0.8 * np.stack([np.sin(angle) * np.cos(around), np.sin(angle) * np.sin(around), np.cos(angle)], -1)
+    number = np.arange(rings * sectors).reshape(rings, sectors)
+    right = np.roll(number, -1, axis=1)
+    lower = np.stack([number[:-1], number[1:], right[1:]], -1).reshape(-1, 3)
+    upper = np.stack([number[:-1], right[1:], right[:-1]], -1).reshape(-1, 3)
+    triangles = np.concatenate([lower, upper]).astype(np.int32)
+    mean = mean.reshape(-1, 3)
+    vertices = len(mean)
+
+    def smooth(columns, scale):
+        waves = rng.normal(size=(3, columns)) * 2
+        directions = rng.normal(size=(3, columns)) * scale
+        return (np.sin(mean @ waves)[:, None, :] * directions[None]).astype(np.float32)
+
+    return FaceModel(
+        mean_shape=mean.astype(np.float32),
+        shape_basis=smooth(shape, 0.05),
+        shape_std=np.ones(shape, np.float32),
+        expression_basis=smooth(expression, 0.05),
+        expression_std=np.full(expression, 0.5, np.float32),
+        mean_texture=(150 + 40 * mean).astype(np.float32),
+        texture_basis=smooth(texture, 20.0),
+        texture_std=np.ones(texture, np.float32),
+        triangles=triangles,
+        landmarks=np.linspace(0, vertices - 1, 68).astype(np.int32),
+        region=np.zeros(vertices, np.int32),
+        uv=(mean[:, :2] / 2 + 0.5).astype(np.float32),
+        face_triangles=np.arange(len(triangles)) < 0.9 * len(triangles),
+        region_names=("skin",),
+        shape_names=tuple(f"shape_{i}" for i in range(shape)),
+        texture_names=tuple(f"texture_{i}" for i in range(texture)),
+        expression_names=tuple(f"expression_{i}" for i in range(expression)),
+        name="tiny",
+        manifest={"centre": [0.0, 0.0, 0.0]},
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_face_model() -> FaceModel:
+    return make_tiny_face_model()

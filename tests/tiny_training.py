@@ -1,0 +1,12 @@
+"""A training configuration of a few thousand weights."""
+
+from discoface_tf2.config import TrainingConfig, make_config
+
+TINY = dict(
+    resolution=16, channel_base=128, channel_max=8, mapping_layers=2, mapping_width=16, noise_dim=4, batch_size=4,
+    pairs=2, r1_interval=2, ema_kimg=0.01, learning_rate=0.01, image_kimg=1000.0, snapshot_kimg=1000.0, tick_kimg=0.008,
+)  # fmt: skip
+
+
+def tiny_config(stage: int = 1, **overrides) -> TrainingConfig:
+    return make_config("demo64", stage, **{**TINY, **overrides})

@@ -1,0 +1,132 @@
+"""The training step beside what it must satisfy: separate tapes, fair pairs, a falling loss, several replicas."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_training import tiny_config
+
+from discoface_tf2.losses import adversarial
+from discoface_tf2.training.distribution import make_strategy
+from discoface_tf2.training.state import TrainingState
+from discoface_tf2.training.steps import TrainingStep, reduce_to, to_network_range
+from renderer.face_renderer import FaceRenderer
+
+
+@pytest.fixture
+def make_step(tiny_face_model, tiny_sampler, tiny_perception):
+    def make(config, strategy=None):
+        strategy = strategy or tf.distribute.OneDeviceStrategy("/cpu:0")
+        with strategy.scope():
+            state = TrainingState(config, tiny_face_model.layout.lambda_size)
+        renderer = FaceRenderer(tiny_face_model, config.resolution)
+        return TrainingStep(config, state, strategy, tiny_sampler, renderer, tiny_perception)
+
+    return make
+
+
+PHOTOGRAPHS = tf.constant(np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8))
+
+
+def test_pairs_share_everything_but_their_factor(make_step, tiny_face_model):
+    step, layout = make_step(tiny_config(2)), tiny_face_model.layout
+    lambdas, noise = (x.numpy() for x in step._draw())
+    assert lambdas.shape == (4 + 2 + 2, layout.lambda_size)
+    for factor, first, second in (("expression", slice(0, 2), slice(4, 6)), ("lighting", slice(2, 4), slice(6, 8))):
+        same = np.ones(layout.lambda_size, bool)
+        same[layout.slice(factor)] = False
+        np.testing.assert_array_equal(lambdas[first][:, same], lambdas[second][:, same])
+        assert (lambdas[first][:, ~same] != lambdas[second][:, ~same]).any(axis=1).all()
+        np.testing.assert_array_equal(noise[first], noise[second])
+
+
+def test_draws_depend_on_the_images_shown_alone(make_step):
+    step = make_step(tiny_config())
+    first = step._draw()[0].numpy()
+    np.testing.assert_array_equal(first, step._draw()[0])
+    step.state.images.assign(4)
+    assert np.abs(first - step._draw()[0].numpy()).max() > 0
+
+
+def test_one_forward_pass_gives_the_gradients_of_two(make_step):
+    """The slow reference: each network's loss on a tape of its own, the fakes made anew for each."""
+    step = make_step(tiny_config(w_warmup_l1=3.0))
+    state = step.state
+    state.generator_optimizer, state.discriminator_optimizer = keras.optimizers.SGD(1.0), keras.optimizers.SGD(1.0)
+    lambdas, noise = step._draw()
+    inputs, reals = tf.concat([lambdas, noise], -1), to_network_range(PHOTOGRAPHS)
+    rendering = step.renderer(lambdas)
+    with tf.GradientTape() as tape:
+        fakes = state.generator(inputs)
+        loss = tf.reduce_mean(adversarial.generator_loss(state.discriminator(fakes)))
+        loss += 3.0 * tf.reduce_mean(step._warmup_l1(fakes, rendering))
+    expected_g = tape.gradient(loss, [v.value for v in state.generator.trainable_variables])
+    with tf.GradientTape() as tape:
+        fakes = tf.stop_gradient(state.generator(inputs))
+        loss = tf.reduce_mean(adversarial.discriminator_loss(state.discriminator(reals), state.discriminator(fakes)))
+    expected_d = tape.gradient(loss, [v.value for v in state.discriminator.trainable_variables])
+    before = [[v.numpy() for v in net.trainable_variables] for net in (state.generator, state.discriminator)]
+    step(PHOTOGRAPHS, "warmup")
+    for network, old, expected in zip(
+        (state.generator, state.discriminator), before, (expected_g, expected_d), strict=True
+    ):
+        moved = 0
+        for variable, was, gradient in zip(network.trainable_variables, old, expected, strict=True):
+            if gradient is None:
+                np.testing.assert_array_equal(variable, was)
+                continue
+            np.testing.assert_allclose(was - variable.numpy(), gradient, rtol=1e-3, atol=2e-5, err_msg=variable.path)
+            moved += 1
+        assert moved > 10
+
+
+def test_imitation_lowers_its_loss_and_leaves_the_discriminator_alone(make_step):
+    step = make_step(tiny_config(mapping_lr_multiplier=1.0))
+    judge = [v.numpy() for v in step.state.discriminator.trainable_variables]
+    losses = []
+    for _ in range(60):
+        step.state.images.assign(0)  # the same four faces each time
+        losses.append(float(step(PHOTOGRAPHS, "imitate")["warmup_l1"]))
+    assert losses[-1] < 0.5 * losses[0]
+    for was, variable in zip(judge, step.state.discriminator.trainable_variables, strict=True):
+        np.testing.assert_array_equal(was, variable)
+
+
+@pytest.mark.parametrize("stage, phase", [(1, "imitative"), (2, "contrastive")])
+def test_every_term_is_there_and_everything_moves(make_step, stage, phase):
+    step = make_step(tiny_config(stage, pl_weight=2.0, pl_interval=1, layer_noise=True))
+    state = step.state
+    before = [v.numpy() for v in state.generator.trainable_variables]
+    terms = {**step(PHOTOGRAPHS, phase), **step.penalties(PHOTOGRAPHS, 0)}
+    expected = {"generator", "discriminator", "identity", "landmarks", "lighting", "skin", "score_real", "score_fake",
+                "r1", "path_length"}  # fmt: skip
+    assert set(terms) == expected | ({"expression_warp", "lighting_change"} if stage == 2 else set())
+    assert all(np.isfinite(float(value)) for value in terms.values())
+    assert int(state.images) == 4
+    still = [v.path for v, was in zip(state.generator.trainable_variables, before, strict=True)
+             if np.array_equal(v.numpy(), was)]  # fmt: skip
+    assert not still
+    for average, now in zip(state.average.trainable_variables, state.generator.trainable_variables, strict=True):
+        assert np.abs(average.numpy() - now.numpy()).max() < np.abs(now.numpy()).max() + 1
+
+
+def test_two_replicas_learn_what_one_does(make_step):
+    strategies = (tf.distribute.OneDeviceStrategy("/cpu:0"), make_strategy("mirrored"))
+    assert strategies[1].num_replicas_in_sync == 2
+    results = []
+    for strategy in strategies:
+        step = make_step(tiny_config(), strategy)
+        photographs = PHOTOGRAPHS
+        if strategy.num_replicas_in_sync == 2:
+            halves = tf.split(PHOTOGRAPHS, 2)
+            photographs = strategy.experimental_distribute_values_from_function(
+                lambda context, halves=halves: halves[context.replica_id_in_sync_group]
+            )
+        results.append([float(step(photographs, "imitate")["warmup_l1"]) for _ in range(4)])
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-4)
+
+
+def test_reduce_to_averages_and_leaves_small_images_alone():
+    images = tf.random.stateless_normal([2, 8, 8, 3], [1, 2])
+    np.testing.assert_allclose(reduce_to(images, 4)[1, 0, 0], tf.reduce_mean(images[1, :2, :2], [0, 1]), rtol=1e-5)
+    assert reduce_to(images, 16) is images

@@ -1,0 +1,96 @@
+"""Coefficients of a dataset folder, one factor at a time."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+GROUPS = ("shape", "texture", "expression", "angles", "lighting", "translation")
+"""Groups of a coefficient vector, in order; `renderer.layout` owns them, and this package imports nothing of ours."""
+
+_FACTOR_GROUPS = {
+    "identity": ("shape", "texture"),
+    "expression": ("expression",),
+    "lighting": ("lighting",),
+    "pose": ("angles",),
+}
+
+
+@dataclass(frozen=True)
+class FactorData:
+    """One factor's coefficients, split into training and held-out vectors.
+
+    train, held_out: [N, size] float32, in the coefficients' own units. layout: sizes by group name, in order.
+    """
+
+    train: np.ndarray
+    held_out: np.ndarray
+    layout: dict[str, int]
+
+
+def read_layout(folder: str | Path) -> dict[str, int]:
+    """The sizes of the coefficient groups that `dataset.json` names.
+
+    Raises FileNotFoundError or ValueError with one line that says which file and what is wrong with it.
+    """
+    path = Path(folder) / "dataset.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; expected a dataset folder with dataset.json")
+    try:
+        layout = json.loads(path.read_text(encoding="utf-8"))["layout"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not a dataset manifest ({type(error).__name__}: {error})") from None
+    if not isinstance(layout, dict) or set(layout) != set(GROUPS):
+        raise ValueError(
+            f"{path}: 'layout' should give the sizes of {', '.join(GROUPS)}; the VAEs learn from coefficients, which "
+            f"this dataset does not have. Received: {layout!r}"
+        )
+    if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in layout.values()):
+        raise ValueError(f"{path}: the sizes in 'layout' should be positive whole numbers. Received: {layout!r}")
+    return {group: layout[group] for group in GROUPS}
+
+
+def factor_slice(layout: dict[str, int], factor: str) -> slice:
+    """Where a factor's coefficients lie in a whole vector."""
+    groups = _FACTOR_GROUPS[factor]
+    start = sum(layout[group] for group in GROUPS[: GROUPS.index(groups[0])])
+    return slice(start, start + sum(layout[group] for group in groups))
+
+
+def load_factor(folder: str | Path, factor: str, *, held_out: float = 0.05, seed: int = 0) -> FactorData:
+    """Reads `coefficients.npz` and holds a share of the vectors out, whole subjects at a time where they are known.
+
+    Raises FileNotFoundError or ValueError with one line that says which file and what is wrong with it.
+    """
+    layout = read_layout(folder)
+    path = Path(folder) / "coefficients.npz"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; the VAEs learn from a dataset with known coefficients")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            vectors = stored["coeff"]
+            subject = stored.get("subject")
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: expected an array 'coeff' [N, size] ({error})") from None
+    size = sum(layout.values())
+    if vectors.ndim != 2 or vectors.shape[1] != size or len(vectors) < 4:
+        raise ValueError(f"{path}: 'coeff' should be [N ≥ 4, {size}], as dataset.json says. Received: {vectors.shape}")
+    if vectors.dtype.kind != "f" or not np.isfinite(vectors).all():
+        raise ValueError(f"{path}: 'coeff' should hold finite floating-point numbers")
+    if subject is None or subject.shape != (len(vectors),) or (subject < 0).any():
+        subject = np.arange(len(vectors))
+    left_out = _left_out(subject, held_out, np.random.default_rng(seed))
+    values = vectors[:, factor_slice(layout, factor)].astype(np.float32)
+    return FactorData(values[~left_out], values[left_out], layout)
+
+
+def _left_out(subject: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """[N] bool: about `share` of the subjects, at least one; of a single subject, at least one of its vectors."""
+    if len(np.unique(subject)) == 1:
+        subject = np.arange(len(subject))
+    subjects = rng.permutation(np.unique(subject))
+    return np.isin(subject, subjects[: max(1, round(share * len(subjects)))])
