@@ -25,6 +25,7 @@ WEIGHT_FLAGS = {
     "w_gamma": "lighting",
     "w_skin": "skin",
     "w_l1": "warmup_l1",
+    "w_image": "image_l1",
     "w_exp_warp": "expression_warp",
     "w_gamma_change": "lighting_change",
 }

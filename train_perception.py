@@ -61,7 +61,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not 0 < args.held_out < 1:
         raise ValueError(f"--held-out: expected a share between 0 and 1. Received: {args.held_out}")
     samples = read_samples(args.data)
-    face_model = load_face_model(args.face_model or read_manifest(args.data).face_model or "builtin")
+    manifest = read_manifest(args.data)
+    face_model = load_face_model(args.face_model or manifest.face_model or "builtin")
+    made_with = manifest.options.get("face_model_checksum", face_model.checksum())
+    if args.face_model is None and made_with != face_model.checksum():
+        raise ValueError(
+            f"{args.data} was made with another version of the face model {manifest.face_model!r}. Make it again, or "
+            "say which model its coefficients are for: --face-model"
+        )
     chosen = {key: getattr(args, key) for key in ("data", "preset", "steps", "minutes", "held_out", "seed")}
     train(
         samples,

@@ -13,6 +13,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -21,7 +22,7 @@ from renderer import FaceModel, FaceRenderer, load_face_model, rasterize
 
 
 def sphere_model(triangle_count: int, radius: float = 1.0, components: int = 32) -> FaceModel:
-    """A sphere with about `triangle_count` triangles, random smooth-less bases and landmarks spread over it."""
+    """A sphere with about `triangle_count` triangles, random bases and landmarks spread over it."""
     rows = max(3, round(np.sqrt(triangle_count) / 2) + 1)
     columns = 2 * (rows - 1)
     polar, around = np.meshgrid(np.linspace(0, np.pi, rows), np.arange(columns) * (2 * np.pi / columns), indexing="ij")
@@ -98,8 +99,8 @@ def measure(renderer: FaceRenderer, batch: int, repeats: int) -> dict[str, float
         ("with gradient", gradient, coefficients),
     ):
         compiled = tf.function(function)
-        results[f"{name}, eager"] = milliseconds(lambda f=function, a=argument: f(a), repeats) / batch
-        results[f"{name}, compiled"] = milliseconds(lambda f=compiled, a=argument: f(a), repeats) / batch
+        results[f"{name}, eager"] = milliseconds(partial(function, argument), repeats) / batch
+        results[f"{name}, compiled"] = milliseconds(partial(compiled, argument), repeats) / batch
     return results
 
 

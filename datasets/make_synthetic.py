@@ -47,7 +47,7 @@ def make_synthetic(
     subjects = max(1, count // 4) if subjects is None else subjects
     if min(count, subjects, shards) < 1 or shards > count or image_size < 16 or seed < 0:
         raise ValueError(
-            "make_synthetic: count and subjects must be at least 1, shards 1…count, image_size at least 16, seed at "
+            "count and subjects must be at least 1, shards 1…count, image_size at least 16, seed at "
             f"least 0. Received: count={count}, subjects={subjects}, shards={shards}, image_size={image_size}, "
             f"seed={seed}"
         )

@@ -7,6 +7,7 @@ import json
 import zipfile
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -144,8 +145,9 @@ def load_face_model(source: str | Path = "builtin") -> FaceModel:
         raise ValueError(f"{path}: not a face model written by FaceModel.save ({error})") from None
     if manifest.get("format") != FORMAT:
         raise ValueError(f"{path}: expected the format {FORMAT!r}. Received: {manifest.get('format')!r}")
-    texts = {key: tuple(v) if isinstance(v := manifest[key], list) else v for key in _TEXTS}
-    model = FaceModel(**arrays, **texts, manifest=manifest.get("extra", {}))
+    values: dict[str, Any] = dict(arrays)
+    values |= {key: tuple(v) if isinstance(v := manifest[key], list) else v for key in _TEXTS}
+    model = FaceModel(**values, manifest=manifest.get("extra", {}))
     if model.checksum() != manifest["checksum"]:
         raise ValueError(f"{path}: the arrays do not match the manifest's checksum; the file is damaged")
     return model

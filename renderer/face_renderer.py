@@ -58,7 +58,7 @@ class FaceRenderer(tf.Module):
         triangles = face_model.triangles
         self.triangles = tf.constant(triangles[face_model.face_triangles] if part == "face" else triangles, tf.int32)
         # Normals come from all triangles, so that the border of the face is shaded like the rest of it.
-        self._adjacency = one_rings(triangles)
+        self.adjacency = one_rings(triangles)
         centre = np.asarray(face_model.manifest.get("centre", face_model.mean_shape.mean(0)), np.float32)
         mean_shape = face_model.mean_shape - centre
         shape_basis = np.concatenate([face_model.shape_basis, face_model.expression_basis], -1)
@@ -94,7 +94,7 @@ class FaceRenderer(tf.Module):
     def normals(self, coefficients: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
         """Unit normals [B, V, 3] after the pose, of unposed vertices `shape` [B, V, 3]."""
         rotation = rotation_matrix(self.layout.split(coefficients)["angles"])
-        return rotate(vertex_normals(shape, self._adjacency), rotation)
+        return rotate(vertex_normals(shape, self.adjacency), rotation)
 
     def colours(self, coefficients: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
         """Lit colours per vertex [B, V, 3], not clipped, of unposed vertices `shape` [B, V, 3]."""

@@ -16,7 +16,6 @@ from PIL import Image, ImageDraw
 
 from renderer.face_model import FaceModel, load_face_model
 from renderer.face_renderer import FaceRenderer
-from renderer.layout import CoefficientLayout
 from renderer.lighting import AMBIENT, harmonics
 
 COLUMNS = 8
@@ -42,7 +41,7 @@ _LIGHTS: dict[str, tuple[tuple[float, float, float], float, float, tuple[float, 
 def directional_light(
     direction: Sequence[float], ambient: float = 0.36, strength: float = 0.72, colour: Sequence[float] = (1.0, 1.0, 1.0)
 ) -> np.ndarray:
-    """[27] lighting coefficients, channel-major, closest to `colour` · (ambient + strength · max(0, normal · direction)).
+    """[27] lighting coefficients, channel-major, closest to `colour` · (ambient + strength · max(0, n · direction)).
 
     The nine harmonics are fitted by least squares to that function over the sphere of normals.
     """
@@ -86,7 +85,9 @@ def preview_coefficients(face_model: FaceModel, seed: int = 0, identities: int =
     for number, name in enumerate(face_model.expression_names):
         activation = np.zeros(layout.expression, np.float32)
         # activations are 1 when full; a model without such a scale says how far its coefficients spread
-        activation[number] = 1.0 if face_model.expression_std[number] <= 1.0 else 2.0 * face_model.expression_std[number]
+        activation[number] = (
+            1.0 if face_model.expression_std[number] <= 1.0 else 2.0 * face_model.expression_std[number]
+        )
         add(name, expression=activation)
     while len(rows) % COLUMNS:
         mixed = rng.normal(0, face_model.expression_std).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What many tests share: a small made-up face model."""
+"""What many tests share: a small made-up face model, and untrained networks that fit it."""
 
 import os
 
@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from discoface_tf2.perception import Perception
 from renderer.face_model import FaceModel
+from vae import FACTORS, FactorConfig, FactorSampler, FactorVAE
+from vae.model import ABBREVIATIONS
+from vae.sampler import save_factor
 
-# Two logical devices, so that the tests of MirroredStrategy have what to mirror over; everything else runs on the first.
+# Two logical devices, so that MirroredStrategy has what to mirror over; everything else runs on the first.
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
@@ -62,3 +66,31 @@ def make_tiny_face_model(shape=3, texture=2, expression=4, rings=10, sectors=16,
 @pytest.fixture(scope="session")
 def tiny_face_model() -> FaceModel:
     return make_tiny_face_model()
+
+
+@pytest.fixture(scope="session")
+def tiny_vaes(tiny_face_model):
+    layout, rng = tiny_face_model.layout, np.random.default_rng(0)
+    examples = {f: 0.3 * rng.normal(size=(50, layout.factor_size(f))).astype(np.float32) for f in FACTORS}
+    return {f: FactorVAE(FactorConfig.for_data(f, examples[f], latent=3, width=8, depth=1)) for f in FACTORS}
+
+
+@pytest.fixture(scope="session")
+def tiny_sampler(tiny_vaes, tiny_face_model):
+    return FactorSampler(tiny_vaes, tiny_face_model.layout.to_dict())
+
+
+@pytest.fixture(scope="session")
+def tiny_perception(tiny_face_model):
+    return Perception.new(tiny_face_model.layout, image_size=32)
+
+
+@pytest.fixture(scope="session")
+def tiny_assets(tmp_path_factory, tiny_face_model, tiny_vaes, tiny_perception):
+    """A folder with `face.npz`, `vae/` and `perception/`."""
+    folder = tmp_path_factory.mktemp("assets")
+    tiny_face_model.save(folder / "face.npz")
+    for vae in tiny_vaes.values():
+        save_factor(folder / "vae" / ABBREVIATIONS[vae.config.factor], vae, tiny_face_model.layout.to_dict())
+    tiny_perception.save(folder / "perception")
+    return folder

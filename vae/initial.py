@@ -36,32 +36,33 @@ def start_from_pca(vae: FactorVAE, normalized: np.ndarray, gamma: float = START_
     kept = np.maximum(eigenvalues[:rank], noise)  # λ; where it equals γ² the latent is unused: gain 0, σ 1
     gain = np.sqrt(1.0 - noise / kept)
 
+    mean = normalized.mean(axis=0, dtype=np.float64)
     project = vectors[:, :rank]  # [size, rank]
     to_mu = np.eye(rank, config.latent) * (gain / np.sqrt(kept))[:, None]  # [rank, latent]
     from_z = np.eye(config.latent, rank) * (gain * np.sqrt(kept))  # [latent, rank]
     log_sigma = np.zeros(config.latent)
     log_sigma[:rank] = 0.5 * np.log(noise / kept)
 
-    _pass_linearly(vae.encoder, project)
-    _pass_linearly(vae.decoder, from_z)
+    _pass_linearly(vae.encoder, project, -mean @ project)
+    _pass_linearly(vae.decoder, from_z, np.zeros(rank))
     _read_linearly(vae.mu, to_mu, np.zeros(config.latent))
     _read_linearly(vae.log_sigma, np.zeros((rank, config.latent)), log_sigma)
-    _read_linearly(vae.x_hat, project.T, np.zeros(config.size))
+    _read_linearly(vae.x_hat, project.T, mean)
     vae.log_gamma.assign(0.5 * np.log(noise))
 
 
-def _pass_linearly(hidden: keras.Sequential, matrix: np.ndarray) -> None:
-    """Makes the first 2·rank units of every layer relu(±x·matrix), matrix [inputs, rank]."""
+def _pass_linearly(hidden: keras.Sequential, matrix: np.ndarray, shift: np.ndarray) -> None:
+    """Makes the first 2·rank units of every layer relu(±(x·matrix + shift)), matrix [inputs, rank], shift [rank]."""
     pairs = np.concatenate([matrix, -matrix], axis=1)  # [inputs, 2·rank]
     count = pairs.shape[1]
     for number, layer in enumerate(hidden.layers):
         kernel, bias = (np.array(value) for value in layer.get_weights())
-        kernel[:, :count] = 0.0
+        kernel[:, :count], bias[:] = 0.0, 0.0
         if number == 0:
-            kernel[:, :count] = pairs
+            kernel[:, :count], bias[:count] = pairs, np.concatenate([shift, -shift])
         else:
             kernel[:count, :count] = np.eye(count)
-        layer.set_weights([kernel, np.zeros_like(bias)])
+        layer.set_weights([kernel, bias])
 
 
 def _read_linearly(head: keras.layers.Dense, matrix: np.ndarray, bias: np.ndarray) -> None:

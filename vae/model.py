@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from vae.quantiles import GRID, piecewise_linear, quantile_table
 
 FACTORS = ("identity", "expression", "lighting", "pose")
 """The four factors, in the order in which their latents lie in the generator's z."""
@@ -33,6 +35,8 @@ class FactorConfig:
     factor: one of FACTORS. size: number of coefficients. latent, width, depth: of encoder and decoder alike.
     mean, std: [size]; the network sees (x − mean) / std. Empty means zeros and ones, which is the reference, where
     coefficients are not normalised.
+    sampled, real: [size][33] quantiles of normalised samples and of the data, see `vae.quantiles`: what the decoder
+    gives is mapped from the first to the second. Empty means no such map, which is the reference.
     """
 
     factor: str
@@ -42,6 +46,8 @@ class FactorConfig:
     depth: int = DEPTH
     mean: tuple[float, ...] = field(default=(), repr=False)
     std: tuple[float, ...] = field(default=(), repr=False)
+    sampled: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
+    real: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if self.factor not in FACTORS:
@@ -58,26 +64,30 @@ class FactorConfig:
                 )
         if any(value <= 0 for value in self.std):
             raise ValueError(f"factor VAE: std should be positive. Received: {min(self.std)}")
+        for table in (np.array(self.sampled), np.array(self.real)):
+            expected = (self.size, GRID.size)
+            if bool(self.sampled) != bool(self.real) or (
+                table.size and (table.shape != expected or not (np.diff(table) > 0).all())
+            ):
+                raise ValueError(
+                    f"factor VAE: sampled and real should both be {expected[0]} rows of {expected[1]} rising numbers, "
+                    f"or both empty. Received: shape {table.shape}"
+                )
 
     @classmethod
     def for_data(cls, factor: str, coefficients: np.ndarray, **overrides: int) -> FactorConfig:
         """The specified sizes for `factor`, normalised to the `coefficients` [N, size] at hand.
 
         Deliberate difference from the reference, which does not normalise: pose (about 0.3 rad), expression (0 to 1)
-        and the Basel model's own shape coefficients (about 1) meet the one output scale γ on equal terms.
+        and identity (about 1) meet the one output scale γ on equal terms.
         """
         if factor not in FACTORS:
             raise ValueError(f"factor VAE: factor should be one of {FACTORS}. Received: {factor!r}")
+        sizes: dict[str, Any] = {"latent": LATENT_SIZES[factor], "width": WIDTHS[factor], "depth": DEPTH, **overrides}
         std = coefficients.std(axis=0, dtype=np.float64)
         std = np.where(std > 1e-8, std, 1.0)  # a coefficient that never varies stays at its mean
-        sizes: dict[str, int] = {"latent": LATENT_SIZES[factor], "width": WIDTHS[factor], "depth": DEPTH, **overrides}
-        return cls(
-            factor,
-            coefficients.shape[1],
-            mean=tuple(coefficients.mean(axis=0, dtype=np.float64).tolist()),
-            std=tuple(std.tolist()),
-            **sizes,
-        )
+        mean = coefficients.mean(axis=0, dtype=np.float64)
+        return cls(factor, coefficients.shape[1], mean=tuple(mean.tolist()), std=tuple(std.tolist()), **sizes)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` takes them back."""
@@ -89,7 +99,9 @@ class FactorConfig:
         known = set(cls.__dataclass_fields__)
         if set(values) != known:
             raise ValueError(f"factor VAE: expected the keys {sorted(known)}. Received: {sorted(values)}")
-        return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
+        numbers = {name: tuple(values[name]) for name in ("mean", "std")}
+        tables = {name: tuple(map(tuple, values[name])) for name in ("sampled", "real")}
+        return cls(**{**values, **numbers, **tables})
 
 
 class Losses(NamedTuple):
@@ -152,13 +164,35 @@ class FactorVAE(keras.Model):
         """Coefficients [B, size] in their own units → what the network sees."""
         return (coefficients - self._mean) / self._std
 
+    def denormalize(self, normalized: tf.Tensor) -> tf.Tensor:
+        """What the decoder gives [B, size] → coefficients in their own units, calibrated if `calibrate` was called."""
+        if not self.config.sampled:
+            return normalized * self._std + self._mean
+        return piecewise_linear(normalized, np.array(self.config.sampled), np.array(self.config.real))
+
+    def calibrate(self, coefficients: np.ndarray, count: int = 20_000, seed: int = 0) -> None:
+        """Gives samples the marginal distributions of `coefficients` [N, size], one coefficient at a time.
+
+        Deliberate difference from the reference, to be called after training. The prior leaves rare, far values (a
+        wide open jaw) to corners of the latent space that it seldom draws, so plain samples are too even; a rising
+        map of quantiles to quantiles corrects how much, and leaves to the decoder what goes with what.
+        """
+        z = np.random.default_rng(seed).standard_normal((count, self.config.latent), np.float32)
+        sampled, real = (
+            tuple(map(tuple, quantile_table(values).tolist())) for values in (np.asarray(self._decode(z)), coefficients)
+        )
+        self.config = replace(self.config, sampled=sampled, real=real)
+
     def encode(self, coefficients: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """[B, size] coefficients → μ and log σ of the posterior, [B, latent] each."""
         return self._encode(self.normalize(coefficients))
 
-    def decode(self, z: tf.Tensor) -> tf.Tensor:
-        """[B, latent] normal numbers → [B, size] coefficients in their own units, without the decoder's noise."""
-        return self._decode(z) * self._std + self._mean
+    def decode(self, z: tf.Tensor, noise: tf.Tensor | float = 0.0) -> tf.Tensor:
+        """[B, latent] normal numbers → [B, size] coefficients in their own units.
+
+        noise: N(0, 1) [B, size], for samples of the whole model; the generator does without the decoder's noise.
+        """
+        return self.denormalize(self._decode(z) + tf.exp(tf.convert_to_tensor(self.log_gamma)) * noise)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """See the class."""

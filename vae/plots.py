@@ -18,10 +18,9 @@ _DPI = 90
 def draw_samples(vae: FactorVAE, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients [count, size] twice: the decoder's mean, as the generator gets it, and with its noise γ added."""
     rng = np.random.default_rng(seed)
-    mean = np.asarray(vae.decode(rng.standard_normal((count, vae.config.latent), np.float32)))
-    gamma = float(np.exp(np.asarray(vae.log_gamma)))
-    std = np.asarray(vae.config.std or np.ones(vae.config.size), np.float32)
-    return mean, mean + gamma * std * rng.standard_normal(mean.shape, np.float32)
+    z = rng.standard_normal((count, vae.config.latent), np.float32)
+    noise = rng.standard_normal((count, vae.config.size), np.float32)
+    return np.asarray(vae.decode(z)), np.asarray(vae.decode(z, noise))
 
 
 def compare(real: np.ndarray, mean: np.ndarray, noisy: np.ndarray) -> dict[str, float]:

@@ -84,15 +84,14 @@ def _rectangles(rng: np.random.Generator) -> np.ndarray:
 
 def _window(rng: np.random.Generator) -> np.ndarray:
     picture = _gradient(rng) * rng.uniform(0.4, 0.9)
-    x0, y0 = rng.integers(-10, 34), rng.integers(-10, 14)
-    wide, high = rng.integers(14, 32), rng.integers(20, 48)
+    x0, y0 = int(rng.integers(-10, 34)), int(rng.integers(-10, 14))
+    wide, high = int(rng.integers(14, 32)), int(rng.integers(20, 48))
     light = np.array([238, 240, 244]) * rng.uniform(0.8, 1.0)
     view = light * (1 - 0.3 * np.clip(_noise(rng, 4), 0, 1))[..., None]
     rows, columns = slice(max(0, y0), y0 + high), slice(max(0, x0), x0 + wide)
     picture[rows, columns] = view[rows, columns]
-    for bar in range(x0 + wide // 2, x0 + wide, max(4, wide // 2)):
-        if 0 <= bar < _SIZE:
-            picture[rows, bar : bar + 2] *= 0.55
+    bar = max(0, x0 + wide // 2)
+    picture[rows, bar : bar + 2] *= 0.55
     return picture
 
 

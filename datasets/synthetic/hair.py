@@ -77,6 +77,10 @@ def reach(hair: HairStyle, azimuth: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     angle = np.abs(np.degrees(azimuth))
     temple = np.exp(-(((angle - 34) / 16) ** 2)) + 0.55 * np.exp(-((angle / 22) ** 2))
     last = (ROWS - 1) * (1 - hair.recede * np.minimum(temple, 1.1))
+    peak, slow, fast = hair.uneven
+    front = np.clip(1.6 - angle / 40, 0, 1)
+    last = last + front * (peak * np.exp(-((angle / 9) ** 2)) + slow * np.cos(4 * azimuth + 40 * slow))
+    last = np.minimum(last + front * fast * np.cos(11 * azimuth + 40 * fast), ROWS - 0.5)
     back = 1 - 0.55 * np.clip((angle - 90) / 90, 0, 1)  # baldness reaches less far down the back
     first = (ROWS - 1) * hair.bald * back * np.where(angle < 50, 1.15, 1.0)
     return np.minimum(first, last - 0.01), last
@@ -156,7 +160,7 @@ def _lumps(rng: np.random.Generator, hair: HairStyle) -> np.ndarray:
 def _along(grid: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """`grid` [COLUMNS, ROWS, 3] read at fractional `rows` [COLUMNS, n]."""
     low = np.clip(np.floor(rows).astype(int), 0, ROWS - 2)
-    share = np.clip(rows - low, 0, 1)[..., None]
+    share = np.clip(rows - low, 0, 1.5)[..., None]  # a little beyond the last row, too
     column = np.arange(COLUMNS)[:, None]
     return grid[column, low] * (1 - share) + grid[column, low + 1] * share
 

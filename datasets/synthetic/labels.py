@@ -17,9 +17,15 @@ COMBINATIONS: Mapping[str, tuple[float, _Combination]] = {  # name: (probability
     "neutral": (0.20, {}),
     "smile": (0.18, {"smile": (0.3, 1.0), "squint": (0.0, 0.4)}),
     "laugh": (0.11, {"smile": (0.6, 1.1), "jaw_open": (0.2, 0.6), "upper_lip_raise": (0.1, 0.5), "squint": (0.1, 0.6)}),
-    "talk": (0.13, {"jaw_open": (0.1, 0.5), "lower_lip_down": (0.0, 0.5), "mouth_stretch": (0, 0.4), "pucker": (0, 0.4)}),
+    "talk": (
+        0.13,
+        {"jaw_open": (0.1, 0.5), "lower_lip_down": (0.0, 0.5), "mouth_stretch": (0, 0.4), "pucker": (0, 0.4)},
+    ),
     "surprise": (0.08, {"brow_raise": (0.4, 1.1), "eye_wide": (0.3, 1.0), "jaw_open": (0.2, 0.9)}),
-    "anger": (0.06, {"brow_lower": (0.4, 1.1), "nose_wrinkle": (0.0, 0.5), "lips_press": (0.1, 0.8), "squint": (0, 0.4)}),
+    "anger": (
+        0.06,
+        {"brow_lower": (0.4, 1.1), "nose_wrinkle": (0.0, 0.5), "lips_press": (0.1, 0.8), "squint": (0, 0.4)},
+    ),
     "sad": (0.06, {"frown": (0.4, 1.0), "brow_inner_up": (0.3, 1.0), "chin_raise": (0.0, 0.7)}),
     "disgust": (0.03, {"nose_wrinkle": (0.4, 1.0), "upper_lip_raise": (0.3, 1.0), "brow_lower": (0.1, 0.6)}),
     "pucker": (0.04, {"pucker": (0.5, 1.1)}),
@@ -51,8 +57,8 @@ class LabelDistribution:
     ambient: tuple[float, float] = (0.28, 0.62)  # even light
     key_light: tuple[float, float] = (0.25, 0.85)  # intensity of the first directional light
     fill_light: tuple[float, float] = (0.0, 0.35)  # and of the second and third, when there are any
-    exposure_mean: float = 0.98  # mean shade of the surfaces that face the camera
-    exposure_std: float = 0.13  # of its logarithm
+    exposure_mean: float = 0.93  # mean shade of the surfaces that face the camera
+    exposure_std: float = 0.12  # of its logarithm
     warmth_mean: float = 0.03  # half the logarithm of a light's red:blue ratio
     warmth_std: float = 0.065
     combinations: Mapping[str, tuple[float, _Combination]] = field(default_factory=lambda: COMBINATIONS)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
 
 from datasets.schema import Record
 from datasets.synthetic import body as body_module
-from datasets.synthetic import camera, hair
+from datasets.synthetic import camera, glasses, hair
 from datasets.synthetic.background import background
 from datasets.synthetic.labels import LabelDistribution
 from datasets.synthetic.scalp import Scalp
@@ -50,6 +51,7 @@ class Photographer:
         mean = self.studio.shapes(np.zeros((1, model.layout.size), np.float32)).numpy()[0]
         self.scalp = Scalp(model, mean)
         self.complexion = Complexion(model, self.scalp)
+        self._skin, self._brow = _Albedo(model, self.complexion.skin), _Albedo(model, self.complexion.brow)
         self._person = lru_cache(maxsize=4096)(self._draw_person)
 
     def coefficients(self, index: int) -> np.ndarray:
@@ -63,28 +65,33 @@ class Photographer:
 
     def records(self, indices: Sequence[int]) -> Iterator[Record]:
         """The photographs of the numbers `indices`, in that order; drawn `BATCH` at a time."""
-        for start in range(0, len(indices), BATCH):
-            part = list(indices[start : start + BATCH])
-            coefficients = np.stack([self.coefficients(index) for index in part])
-            padded = part + [part[-1]] * (BATCH - len(part))  # one shape, so that the graph is built once
-            pictures, masks, landmarks = self.studio.shoot(self._scene(padded, coefficients))
-            pictures, masks, landmarks = pictures.numpy(), masks.numpy(), landmarks.numpy()
-            for place, index in enumerate(part):
-                rng = self._rng(_CAMERA, index)
-                yield Record.from_arrays(
-                    camera.expose(pictures[place], rng),
-                    mask=masks[place],
-                    jpeg_quality=int(rng.integers(*camera.JPEG_QUALITY)),
-                    coefficients=coefficients[place],
-                    landmarks=landmarks[place],
-                    subject=index % self.subjects,
-                    name=f"synthetic-{self.seed}-{index:07d}",
-                )
+        parts = [list(indices[start : start + BATCH]) for start in range(0, len(indices), BATCH)]
+        with ThreadPoolExecutor(1) as assistant:  # sets up the next scene while TensorFlow draws this one
+            scenes = [assistant.submit(self._scene, part) for part in parts[:1]]
+            for number, part in enumerate(parts):
+                scene = scenes.pop().result()
+                scenes += [assistant.submit(self._scene, following) for following in parts[number + 1 : number + 2]]
+                yield from self._develop(part, scene)
 
-    def _scene(self, indices: Sequence[int], coefficients: np.ndarray) -> Scene:
-        """`indices` padded to BATCH; `coefficients` of the first of them."""
-        padding = len(indices) - len(coefficients)
-        coefficients = np.concatenate([coefficients, np.repeat(coefficients[-1:], padding, 0)])
+    def _develop(self, part: Sequence[int], scene: Scene) -> Iterator[Record]:
+        pictures, masks, landmarks = self.studio.shoot(scene)
+        pictures, masks, landmarks = pictures.numpy(), masks.numpy(), landmarks.numpy()
+        for place, index in enumerate(part):
+            rng = self._rng(_CAMERA, index)
+            yield Record.from_arrays(
+                camera.expose(pictures[place], rng),
+                mask=masks[place],
+                jpeg_quality=int(rng.integers(*camera.JPEG_QUALITY)),
+                coefficients=scene.coefficients[place],
+                landmarks=landmarks[place],
+                subject=index % self.subjects,
+                name=f"synthetic-{self.seed}-{index:07d}",
+            )
+
+    def _scene(self, part: Sequence[int]) -> Scene:
+        """The scene of up to BATCH photographs, padded to BATCH, so that the graph is built once."""
+        indices = list(part) + [part[-1]] * (BATCH - len(part))
+        coefficients = np.stack([self.coefficients(index) for index in indices])
         shapes = self.studio.shapes(coefficients).numpy()
         drawn = [self._one(index, c, shape) for index, c, shape in zip(indices, coefficients, shapes, strict=True)]
         columns = [np.stack(column).astype(np.float32) for column in zip(*drawn, strict=True)]
@@ -100,7 +107,7 @@ class Photographer:
             width=self.scalp.width,
             rotation=body_module.turn(angles),
             angles=angles,
-            skin=self._skin_colour(groups["texture"]),
+            skin=self._skin.mean(groups["texture"]),
             rng=self._rng(_CLOTHES, index),
         )
         rng = np.random.default_rng(style.seed)
@@ -115,6 +122,7 @@ class Photographer:
             grown.occlusion,
             np.stack([style.hair_colour, style.beard_colour]),
             np.array([style.strands, style.gloss, curly, *rng.random(2)]),
+            *glasses.frames(shape[self.model.landmarks], style),
             body.vertices,
             body.normals,
             body.colours,
@@ -125,15 +133,23 @@ class Photographer:
     def _draw_person(self, subject: int) -> tuple[np.ndarray, Style]:
         rng = self._rng(_PERSON, subject)
         identity = self.distribution.identity(self.model, rng)
-        colour = self._skin_colour(identity[self.model.layout.shape :])
-        return identity, draw_style(float(colour.mean()), rng)
-
-    def _skin_colour(self, texture: np.ndarray) -> np.ndarray:
-        """[3] mean albedo of a person's skin, RGB 0-255."""
-        skin = self.complexion.skin
-        if not hasattr(self, "_mean_skin"):
-            self._mean_skin = self.model.mean_texture[skin].mean(0), self.model.texture_basis[skin].mean(0)
-        return np.clip(self._mean_skin[0] + self._mean_skin[1] @ texture, 5, 250)
+        texture = identity[self.model.layout.shape :]
+        skin, brow = self._skin.mean(texture), self._brow.mean(texture)
+        # How light the brows are among brows on such skin, -1…1; the face model draws them, the hair goes with them.
+        usual = self._brow.mean(0 * texture) * skin.mean() / self._skin.mean(0 * texture).mean()
+        return identity, draw_style(float(skin.mean()), float(np.clip((brow - usual).mean() / 25, -1, 1)), rng)
 
     def _rng(self, purpose: int, number: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, purpose, number))
+
+
+class _Albedo:
+    """Mean colour of some vertices [V] bool of a face model, as a function of its texture coefficients."""
+
+    def __init__(self, model: FaceModel, vertices: np.ndarray):
+        self._mean = model.mean_texture[vertices].mean(0)
+        self._basis = model.texture_basis[vertices].mean(0)  # [3, T]
+
+    def mean(self, texture: np.ndarray) -> np.ndarray:
+        """[3] RGB 0-255."""
+        return np.clip(self._mean + self._basis @ texture, 5, 250)

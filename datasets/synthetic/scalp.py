@@ -13,7 +13,8 @@ ROWS = 12  # from the crown to the hairline
 HEIGHTS = 28  # of the outline that falling hair keeps clear of
 # Azimuth (degrees from the front, either side) and the polar angle from the crown at which hair begins there.
 _HAIRLINE = np.array(
-    [(0, 59), (18, 58), (34, 54), (46, 60), (58, 73), (66, 100), (76, 106), (84, 92), (104, 94), (116, 112), (135, 132), (180, 146)]
+    [(0, 56), (18, 55), (34, 52), (46, 58), (58, 72), (66, 100), (76, 106), (84, 92), (104, 94), (116, 112), (135, 132),
+     (180, 146)]
 )  # fmt: skip
 
 

@@ -27,6 +27,8 @@ class Complexion:
         self._fields = np.cos(mean @ waves + rng.uniform(0, 2 * np.pi, _WAVES)).astype(np.float32)  # [V, _WAVES]
         bare = np.array([not name.lower().startswith(_NOT_SKIN) for name in model.region_names])
         self.skin = bare[model.region]  # [V] bool
+        brows = np.array([name.lower().startswith("brow") for name in model.region_names])[model.region]
+        self.brow = brows if brows.any() else np.isin(np.arange(len(mean)), model.landmarks[17:27])  # [V] bool
         cheeks = points[[1, 15, 2, 14, 30, 31, 35]]
         reach = 0.30 * scalp.width
         near = np.exp(-(np.linalg.norm(mean[:, None] - cheeks, axis=-1) ** 2) / (2 * reach**2)).max(1)
@@ -60,11 +62,8 @@ class Complexion:
         half = 0.5 * np.linalg.norm(points[54] - points[48])
         x, y = np.abs(mean[:, 0] - mouth[0]), mean[:, 1]
         # Upper edge: from under the nose's wings down to the corners, then up along the cheek to the sideburns.
-        edge = np.interp(
-            x,
-            [0, half * 1.1, half * 1.8, 0.44 * width, 0.52 * width],
-            [mouth[1], mouth[1], mouth[1] + 0.02, nose[1] + 0.12, nose[1] + 0.4],
-        )
+        along = np.array([0, half * 1.1, half * 1.8, 0.44 * width, 0.52 * width])
+        edge = np.interp(x, along, np.array([0, 0, 0.02, 0.12, 0.4]) + np.where(along < half * 2, mouth[1], nose[1]))
         low = points[8, 1] - 0.12 * width
         jaw = np.clip((edge - y) / (0.09 * width), 0, 1) * np.clip((y - low) / (0.1 * width), 0, 1)
         front = np.clip((mean[:, 2] - points[[0, 16], 2].mean() + 0.02) / (0.1 * width), 0, 1)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from datasets.schema import BACKGROUND, HAIR, SKIN
 from datasets.synthetic import body as body_module
+from datasets.synthetic import glasses as glasses_module
 from datasets.synthetic import hair as hair_module
 from renderer.camera import Camera
 from renderer.face_model import FaceModel
@@ -18,11 +19,12 @@ from renderer.pose import rotate, rotation_matrix
 from renderer.rasterizer import interpolate, rasterize
 
 _OVERSAMPLING = 2  # pixels across a pixel of the photograph, averaged away
+_HEAD, _HAIR, _GLASSES, _BODY = range(4)
 _NOISE = (256, 512)  # of the strand texture: along, across
 
 
 class Scene(NamedTuple):
-    """Everything that a batch of photographs shows: arrays of B, V head, N hair and M body vertices."""
+    """Everything that a batch of photographs shows: B, of V head, N hair, G glasses and M body vertices."""
 
     coefficients: np.ndarray  # [B, size]
     shape: np.ndarray  # [B, V, 3] unposed head
@@ -35,6 +37,8 @@ class Scene(NamedTuple):
     hair_occlusion: np.ndarray  # [B, N]
     colours: np.ndarray  # [B, 2, 3] of hair and beard, RGB 0-255
     look: np.ndarray  # [B, 5] strand contrast, gloss, curliness 0-1, and where in the strand texture (2)
+    glasses: np.ndarray  # [B, G, 3] unposed
+    glasses_colour: np.ndarray  # [B, 3] RGB 0-255
     body: np.ndarray  # [B, M, 3] posed
     body_normals: np.ndarray  # [B, M, 3] posed
     body_colours: np.ndarray  # [B, M, 3] RGB 0-255
@@ -54,37 +58,41 @@ class Studio(tf.Module):
         super().__init__(name="studio")
         self.renderer = FaceRenderer(model, image_size=image_size, part="head")
         self.image_size, self._drawn = image_size, image_size * _OVERSAMPLING
-        heads, hairs = len(model.mean_shape), hair_module.VERTICES
-        parts = [model.triangles, hair_module.triangles() + heads, body_module.triangles() + heads + hairs]
+        starts = np.cumsum([0, len(model.mean_shape), hair_module.VERTICES, glasses_module.VERTICES])
+        meshes = (model.triangles, hair_module.triangles(), glasses_module.triangles(), body_module.triangles())
+        parts = [mesh + start for mesh, start in zip(meshes, starts, strict=True)]
         self._triangles = tf.constant(np.concatenate(parts), tf.int32)
-        self._kind = tf.constant(np.repeat([0, 1, 2], [len(part) for part in parts]), tf.int32)
+        self._kind = tf.constant(np.repeat([_HEAD, _HAIR, _GLASSES, _BODY], [len(part) for part in parts]), tf.int32)
         self._view_projection = Camera.generator(self._drawn).view_projection()[None]
         self._strand_coordinates = tf.constant(hair_module.strand_coordinates())
         self._strands = tf.constant(_strand_textures())
-        self._shadow = tf.constant(_shadow_kernel(self._drawn))
 
     @tf.function(reduce_retracing=True)
     def shoot(self, scene: Scene) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Photographs [B, S, S, 3] float RGB 0-255, masks [B, S, S] uint8 and landmarks [B, 68, 2] of a scene."""
         coefficients = scene.coefficients
         rotation = rotation_matrix(self.renderer.layout.split(coefficients)["angles"])
-        vertices = tf.concat([rotate(tf.concat([scene.shape, scene.hair], 1), rotation), scene.body], 1)
+        turned = rotate(tf.concat([scene.shape, scene.hair, scene.glasses], 1), rotation)
+        vertices = tf.concat([turned, scene.body], 1)
         frame = upright(rasterize(vertices, self._triangles, self._view_projection, (self._drawn, self._drawn)))
         values = interpolate(frame, self._attributes(scene, rotation))  # [B, D, D, 7]
         colour, paint, strand = values[..., :3], values[..., 3:4], values[..., 4:6]
         kind = tf.gather(self._kind, frame.triangle_id)  # [B, D, D, 1]
         seen = frame.foreground_mask
-        is_hair = seen * tf.cast(kind == 1, tf.float32)
-        is_head = seen * tf.cast(kind == 0, tf.float32)
+        is_hair = seen * tf.cast(kind == _HAIR, tf.float32)
+        is_head = seen * tf.cast(kind == _HEAD, tf.float32)
         haired = tf.maximum(is_hair, is_head * paint)
         colour *= 1 + haired * (self._strand_pattern(strand, scene.look) - 1)
         colour *= 1 - (1 - is_hair) * seen * self._hair_shadow(is_hair)
         rooted = is_head * tf.cast(paint > 0.5, tf.float32)
-        skin = tf.maximum(is_head - rooted, seen * values[..., 6:7] * tf.cast(kind == 2, tf.float32))
-        shares = _shrink(tf.concat([tf.maximum(1 - skin - is_hair - rooted, 0), skin, is_hair + rooted], -1))
+        neckline = seen * values[..., 6:7] * tf.cast(kind == _BODY, tf.float32)
+        skin = is_head - rooted + neckline + seen * tf.cast(kind == _GLASSES, tf.float32)
+        hair = is_hair + rooted
+        shares = {BACKGROUND: tf.maximum(1 - skin - hair, 0), SKIN: skin, HAIR: hair}
+        mask = tf.argmax(_shrink(tf.concat([shares[kind] for kind in sorted(shares)], -1)), -1)
         covered = _shrink(tf.concat([tf.clip_by_value(colour, 0, 255) * seen, seen], -1))
         picture = covered[..., :3] + scene.background * (1 - covered[..., 3:])
-        return picture, tf.cast(tf.argmax(shares, -1), tf.uint8), self.renderer.landmarks(coefficients)
+        return picture, tf.cast(mask, tf.uint8), self.renderer.landmarks(coefficients)
 
     @tf.function(reduce_retracing=True)
     def shapes(self, coefficients: tf.Tensor) -> tf.Tensor:
@@ -92,7 +100,7 @@ class Studio(tf.Module):
         return self.renderer.shape(coefficients)
 
     def _attributes(self, scene: Scene, rotation: tf.Tensor) -> tf.Tensor:
-        """[B, V + N + M, 7]: lit colour, share of hair, place along the strands, share of bare skin in a neckline."""
+        """[B, V + N + G + M, 7]: lit colour, share of hair, place on the strands, share of bare skin in a neckline."""
         gamma = self.renderer.layout.split(scene.coefficients)["lighting"]
         albedo = self.renderer.texture(scene.coefficients) * scene.detail
         hair_colour, beard_colour = scene.colours[:, :1], scene.colours[:, 1:]
@@ -101,12 +109,17 @@ class Studio(tf.Module):
         head = shade(albedo, self.renderer.normals(scene.coefficients, scene.shape), gamma)
         body = shade(scene.body_colours, scene.body_normals, gamma)
         hair = self._lit_hair(scene, rotation, gamma)
+        # Frames are thin and glossy: they take the light that comes from the front.
+        front = tf.broadcast_to(tf.constant([0.0, 0.3, 0.954]), tf.shape(scene.glasses))
+        colours = tf.broadcast_to(scene.glasses_colour[:, None], tf.shape(scene.glasses))
+        glasses = shade(colours, front, gamma)
         place = tf.broadcast_to(self._strand_coordinates, [tf.shape(hair)[0], *self._strand_coordinates.shape])
         none = tf.zeros_like(hair[..., :1])
         return tf.concat(
             [
                 tf.concat([head, scene.roots[..., None], scene.shape[..., :2], tf.zeros_like(head[..., :1])], -1),
                 tf.concat([hair, none + 1, place, none], -1),
+                tf.concat([glasses, tf.zeros_like(glasses), tf.zeros_like(glasses[..., :1])], -1),
                 tf.concat([body, tf.zeros_like(body), scene.body_skin[..., None]], -1),
             ],
             1,
@@ -117,8 +130,10 @@ class Studio(tf.Module):
         lit = shade(tf.ones_like(normals), normals, gamma)  # [B, N, 3]
         # The main light is where the linear terms point; strands shine in a ring about it (Kajiya and Kay, 1989).
         mean = tf.reduce_mean(tf.reshape(gamma, [-1, 3, 9]), 1)
-        light = tf.math.l2_normalize(tf.stack([-mean[:, 3], -mean[:, 1], mean[:, 2]], -1) + [0.0, 0.05, 0.05], -1)
-        half = tf.math.l2_normalize(light + [0.0, 0.0, 1.0], -1)
+        light = tf.math.l2_normalize(
+            tf.stack([-mean[:, 3], -mean[:, 1], mean[:, 2]], -1) + tf.constant([0.0, 0.05, 0.05]), -1
+        )
+        half = tf.math.l2_normalize(light + tf.constant([0.0, 0.0, 1.0]), -1)
         along = tf.einsum("bnc,bc->bn", rotate(scene.hair_tangents, rotation), half)
         facing = tf.nn.relu(tf.einsum("bnc,bc->bn", normals, half))
         shine = tf.pow(tf.maximum(1 - along * along, 0.0), 12.0) * facing * scene.look[:, 1:2]
@@ -136,7 +151,7 @@ class Studio(tf.Module):
 
     def _hair_shadow(self, is_hair: tf.Tensor) -> tf.Tensor:
         """[B, D, D, 1] how much darker skin is beside and under hair."""
-        size = self._shadow.shape[0]
+        size = max(3, self._drawn // 26 | 1)
         near = tf.nn.avg_pool2d(is_hair, size, 1, "SAME")
         near = tf.nn.avg_pool2d(near, size, 1, "SAME")
         return 0.55 * tf.clip_by_value(near, 0.0, 0.75)
@@ -144,10 +159,6 @@ class Studio(tf.Module):
 
 def _shrink(images: tf.Tensor) -> tf.Tensor:
     return tf.nn.avg_pool2d(images, _OVERSAMPLING, _OVERSAMPLING, "VALID")
-
-
-def _shadow_kernel(drawn: int) -> np.ndarray:
-    return np.ones(max(3, drawn // 26 | 1), np.float32)
 
 
 def _strand_textures() -> np.ndarray:
@@ -159,6 +170,3 @@ def _strand_textures() -> np.ndarray:
     curly = np.exp(-((along * 7) ** 2 + (across * 7) ** 2))
     noise = np.fft.irfft2(spectrum * np.stack([straight, curly]), _NOISE)
     return np.moveaxis(noise / noise.std((1, 2), keepdims=True), 0, -1).astype(np.float32)
-
-
-assert (BACKGROUND, SKIN, HAIR) == (0, 1, 2)  # the order of the shares above

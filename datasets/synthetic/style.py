@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,6 +43,7 @@ class HairStyle:
     jag: float = 0.15  # relative variation of the length of neighbouring locks
     density: float = 1.0  # how much skin the hair hides where it is cropped
     bun: bool = False
+    uneven: tuple[float, float, float] = (0.0, 0.0, 0.0)  # rows: a peak in the middle, and waves of the hairline
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,11 +167,19 @@ _KINDS = {
 _BEARDLESS = ("bob", "long straight", "long wavy", "long with fringe", "tied back", "curly")
 
 
-def draw_style(lightness: float, rng: np.random.Generator) -> Style:
-    """A style for a person whose skin has the mean albedo `lightness` (0-255): dark skin mostly has dark hair."""
+def draw_style(lightness: float, brows: float, rng: np.random.Generator) -> Style:
+    """A style for a person: dark skin mostly has dark hair, and so have dark brows.
+
+    Args:
+        lightness: mean albedo of the skin, 0-255.
+        brows: how light the brows are among brows on such skin, -1…1.
+        rng: draws everything else.
+    """
     light = float(np.clip((lightness - 85) / 80, 0, 1))
-    hair = hair_style(rng)
+    hair = replace(hair_style(rng), uneven=tuple(rng.normal(0, (0.35, 0.3, 0.25))))
     chances = np.array([light * often[0] + (1 - light) * often[1] for _, often in HAIR_COLOURS.values()])
+    shades = np.array([np.mean(colour) for colour, _ in HAIR_COLOURS.values()])
+    chances = chances * np.exp(1.2 * brows * np.clip((shades - 80) / 60, -1, 1))
     base = np.array(list(HAIR_COLOURS.values())[rng.choice(len(chances), p=chances / chances.sum())][0], float)
     if np.array_equal(base, HAIR_COLOURS["dyed"][0]):
         base = base[rng.permutation(3)]
@@ -188,7 +197,7 @@ def draw_style(lightness: float, rng: np.random.Generator) -> Style:
         beard_colour=colour * rng.uniform(0.7, 1.0),
         blotches=rng.uniform(0.005, 0.025),
         freckles=rng.choice([0.0, rng.uniform(0.1, 1.0) * light], p=[0.7, 0.3]),
-        moles=int(rng.poisson(0.6)),
+        moles=int(rng.poisson(0.4)),
         glasses=bool(rng.random() < 0.12),
         seed=int(rng.integers(2**31)),
     )

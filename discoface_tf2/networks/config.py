@@ -39,7 +39,7 @@ class NetworkConfig:
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected a positive whole number. Received: {getattr(self, name)!r}")
         if not self.mapping_lr_multiplier > 0:
-            raise ValueError(f"mapping_lr_multiplier: expected a positive number. Received: {self.mapping_lr_multiplier}")
+            raise ValueError(f"mapping_lr_multiplier: expected more than 0. Received: {self.mapping_lr_multiplier}")
         if self.channel_base < self.resolution:
             raise ValueError(
                 f"channel_base: expected at least the resolution, {self.resolution}. Received: {self.channel_base}"
@@ -63,10 +63,10 @@ class NetworkConfig:
     @classmethod
     def from_dict(cls, options: MappingType[str, Any]) -> NetworkConfig:
         """What `to_dict` wrote. Raises ValueError for an unknown or missing option."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = set(options) - known
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = set(options) - set(known)
         if unknown:
-            raise ValueError(f"unknown network options: {', '.join(sorted(unknown))}. Known: {', '.join(sorted(known))}")
+            raise ValueError(f"unknown network options: {', '.join(sorted(unknown))}. Known: {', '.join(known)}")
         if "input_size" not in options:
             raise ValueError("network options: expected input_size. Received none")
         return cls(**options)

@@ -52,8 +52,9 @@ class Discriminator(keras.Model):
         count = self.channels[4]
         self.minibatch_std = MinibatchStd(minibatch_std_group, dtype=self.dtype_policy, name="minibatch_std")
         self.last_conv = conv("conv_4", count)
-        self.dense = Dense(count, activation=True, seed=child_seed(seed, "dense"), dtype="float32", name="dense")
-        self.logits = Dense(1, seed=child_seed(seed, "logits"), dtype="float32", name="logits")
+        exact = self.variable_dtype
+        self.dense = Dense(count, activation=True, seed=child_seed(seed, "dense"), dtype=exact, name="dense")
+        self.logits = Dense(1, seed=child_seed(seed, "logits"), dtype=exact, name="logits")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make weights for images [B, R, R, 3]."""

@@ -1,7 +1,8 @@
 """The layers that StyleGAN2 is made of: equalised learning rate, modulated convolution, noise, minibatch deviation.
 
-All weights are float32, whatever the dtype policy; convolutions run in the policy's compute dtype. None of the layers
-lets Keras cast for it (`autocast=False`), since each knows which of its parts must stay float32.
+Convolutions run in the compute dtype of the dtype policy; weights, and what must be exact (demodulation, minibatch
+deviation, images), in its variable dtype, which is float32 under `mixed_bfloat16`. Neither inputs
+nor weights let Keras cast them (`autocast=False`): each layer knows which of its parts is which.
 """
 
 from __future__ import annotations
@@ -69,9 +70,11 @@ class Dense(keras.layers.Layer):
         fan_in = input_shape[-1]
         assert fan_in is not None
         self.scale = self.lr_multiplier / math.sqrt(fan_in)
-        self.kernel = self.add_weight((fan_in, self.units), _normal(self.seed, 1.0 / self.lr_multiplier), name="kernel")
+        self.kernel = self.add_weight(
+            (fan_in, self.units), _normal(self.seed, 1.0 / self.lr_multiplier), name="kernel", autocast=False
+        )
         start = keras.initializers.Constant(self.bias_init / self.lr_multiplier)
-        self.bias = self.add_weight((self.units,), start, name="bias")
+        self.bias = self.add_weight((self.units,), start, name="bias", autocast=False)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Inputs [B, I] → [B, units]."""
@@ -130,8 +133,8 @@ class Conv2D(keras.layers.Layer):
         assert channels is not None
         shape = (self.kernel_size, self.kernel_size, channels, self.filters)
         self.scale = 1.0 / math.sqrt(math.prod(shape[:3]))
-        self.kernel = self.add_weight(shape, _normal(self.seed), name="kernel")
-        self.bias = self.add_weight((self.filters,), "zeros", name="bias") if self.use_bias else None
+        self.kernel = self.add_weight(shape, _normal(self.seed), name="kernel", autocast=False)
+        self.bias = self.add_weight((self.filters,), "zeros", name="bias", autocast=False) if self.use_bias else None
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Inputs [B, H, W, I] → [B, H or H/2, W or W/2, filters]."""
@@ -160,8 +163,8 @@ def conv2d(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 class ModulatedConv2D(keras.layers.Layer):
     """3 × 3 convolution whose input channels are scaled by a style, and whose outputs are brought back to variance 1.
 
-    Scaling inputs and outputs of one shared convolution is the same sum as scaling the weights for each image (StyleGAN2,
-    equations 1 to 3), and needs no grouped convolution.
+    Scaling inputs and outputs of one shared convolution is the same sum as scaling the weights for each image
+    (StyleGAN2, equations 1 to 3), and needs no grouped convolution.
 
     Args:
         filters: output channels.
@@ -187,13 +190,13 @@ class ModulatedConv2D(keras.layers.Layer):
         channels = input_shape[-1]
         assert channels is not None
         self.scale = 1.0 / math.sqrt(9 * channels)
-        self.kernel = self.add_weight((3, 3, channels, self.filters), _normal(self.seed), name="kernel")
+        self.kernel = self.add_weight((3, 3, channels, self.filters), _normal(self.seed), name="kernel", autocast=False)
 
     def call(self, inputs: tf.Tensor, styles: tf.Tensor, gain: float = 1.0) -> tf.Tensor:
         """Inputs [B, H, W, I] and styles [B, I] → [B, H or 2H, W or 2W, filters]."""
-        styles, kernel = tf.cast(styles, tf.float32), self.kernel * self.scale
+        styles, kernel = tf.cast(styles, self.variable_dtype), self.kernel * self.scale
         power = tf.reduce_sum(tf.square(kernel), axis=[0, 1])  # [I, O]
-        demodulation = gain * tf.math.rsqrt(tf.matmul(tf.square(styles), power) + 1e-8)  # [B, O], float32
+        demodulation = gain * tf.math.rsqrt(tf.matmul(tf.square(styles), power) + 1e-8)  # [B, O]
         x = tf.cast(inputs, self.compute_dtype)
         x = x * tf.cast(styles, x.dtype)[:, None, None, :]
         x = conv_upsample(x, kernel) if self.up else conv2d(x, kernel)
@@ -217,11 +220,11 @@ class NoiseInjection(keras.layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the strength."""
-        self.strength = self.add_weight((), "zeros", name="strength")
+        self.strength = self.add_weight((), "zeros", name="strength", autocast=False)
 
     def call(self, inputs: tf.Tensor, noise: tf.Tensor | None = None) -> tf.Tensor:
         """Inputs [B, H, W, C] → the same shape."""
-        return inputs if noise is None else inputs + tf.cast(noise * self.strength, inputs.dtype)
+        return inputs if noise is None else inputs + tf.cast(noise, inputs.dtype) * tf.cast(self.strength, inputs.dtype)
 
 
 class ToRGB(keras.layers.Layer):
@@ -239,16 +242,16 @@ class ToRGB(keras.layers.Layer):
         channels = input_shape[-1]
         assert channels is not None
         self.scale = 1.0 / math.sqrt(channels)
-        self.kernel = self.add_weight((channels, 3), _normal(self.seed), name="kernel")
-        self.bias = self.add_weight((3,), "zeros", name="bias")
+        self.kernel = self.add_weight((channels, 3), _normal(self.seed), name="kernel", autocast=False)
+        self.bias = self.add_weight((3,), "zeros", name="bias", autocast=False)
 
     def call(self, inputs: tf.Tensor, styles: tf.Tensor) -> tf.Tensor:
         """Inputs [B, H, W, I] and styles [B, I] → [B, H, W, 3]."""
         # The weights are few: scale them for each image rather than the feature maps.
-        weights = tf.cast(styles, tf.float32)[:, :, None] * (self.kernel * self.scale)  # [B, I, 3]
+        weights = tf.cast(styles, self.variable_dtype)[:, :, None] * (self.kernel * self.scale)  # [B, I, 3]
         height, width, channels = inputs.shape[1:]
         flat = tf.reshape(tf.cast(inputs, self.compute_dtype), [-1, height * width, channels])
-        rgb = tf.cast(tf.matmul(flat, tf.cast(weights, flat.dtype)), tf.float32) + self.bias
+        rgb = tf.cast(tf.matmul(flat, tf.cast(weights, flat.dtype)), self.variable_dtype) + self.bias
         return tf.reshape(rgb, [-1, height, width, 3])
 
     def get_config(self) -> dict[str, Any]:
@@ -278,12 +281,12 @@ class MinibatchStd(keras.layers.Layer):
             raise ValueError(f"MinibatchStd: expected a batch that is a multiple of {self.group}. Received: {batch}")
         count = tf.shape(inputs)[0]
         group = tf.minimum(self.group, count)
-        x = tf.reshape(tf.cast(inputs, tf.float32), [group, -1, height, width, channels])
+        x = tf.reshape(tf.cast(inputs, self.variable_dtype), [group, -1, height, width, channels])
         variance = tf.math.reduce_variance(x, axis=0)
         deviation = tf.reduce_mean(tf.sqrt(variance + 1e-8), axis=[1, 2, 3])  # [B / group]
         feature = tf.tile(deviation, [group])[:, None, None, None]
         feature = tf.broadcast_to(feature, [count, height, width, 1])
-        return tf.concat([inputs, tf.cast(feature, inputs.dtype)], axis=-1)
+        return tf.concat([tf.cast(part, self.compute_dtype) for part in (inputs, feature)], axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         """What `from_config` takes."""

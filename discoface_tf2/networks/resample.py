@@ -1,9 +1,9 @@
 """Resampling by two with the [1, 3, 3, 1] filter, alone or around a convolution.
 
-The definitions are upfirdn's (StyleGAN2, appendix B): insert zeros, pad, filter, keep every other sample. Along one
-axis that is a linear map of few samples to few samples, so what runs here is a matrix product with a banded constant:
-on CPU two to five times faster than slices, depthwise or fused convolutions, in float32 and in bfloat16, and as
-differentiable as a matrix product is. `tests/networks/test_resample.py` holds the slow definitions.
+The definitions are upfirdn's (StyleGAN2, appendix B): insert zeros, pad, filter, keep every other sample. At one rate
+that is a depthwise convolution. Between two rates it runs as a matrix product with a banded constant along each axis:
+on CPU several times faster than slices or fused convolutions, and the gradients of a strided depthwise convolution
+are slow in bfloat16. `tests/networks/test_resample.py` holds the slow definitions.
 """
 
 from __future__ import annotations
@@ -39,8 +39,16 @@ def _resample(x: tf.Tensor, size: tuple[int, int], *, up: int = 1, down: int = 1
     return tf.reshape(x, [-1, *size, channels])
 
 
+def _blur(x: tf.Tensor, pad: int) -> tf.Tensor:
+    """Filter x [B, H, W, C], with `pad` zeros around it → [B, H + 2·pad - 3, W + 2·pad - 3, C]."""
+    taps = np.asarray(FILTER) / sum(FILTER)
+    kernel = np.tile(np.outer(taps, taps)[:, :, None, None], [1, 1, x.shape[3], 1])
+    x = tf.pad(x, [[0, 0], [pad, pad], [pad, pad], [0, 0]])
+    return tf.nn.depthwise_conv2d(x, tf.constant(kernel, x.dtype), [1, 1, 1, 1], "VALID")
+
+
 def upsample(x: tf.Tensor) -> tf.Tensor:
-    """Enlarge x [B, H, W, C] by two → [B, 2H, 2W, C]: along each axis, 3/4 of the nearest sample and 1/4 of the next."""
+    """Enlarge x [B, H, W, C] by two → [B, 2H, 2W, C]: 3/4 of the nearest sample and 1/4 of the next, an axis."""
     return _resample(x, (2 * x.shape[1], 2 * x.shape[2]), up=2, pad=2)
 
 
@@ -59,11 +67,9 @@ def conv_upsample(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     turned = tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2])
     shape = [tf.shape(x)[0], height + 1, width + 1, outputs]
     x = tf.nn.conv2d_transpose(x, tf.cast(4.0 * turned, x.dtype), shape, 2, "VALID")
-    x = tf.ensure_shape(x, [None, height + 1, width + 1, outputs])
-    return _resample(x, (height, width), pad=1)
+    return _blur(tf.ensure_shape(x, [None, height + 1, width + 1, outputs]), pad=1)
 
 
 def conv_downsample(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Filter x [B, H, W, I], convolve with kernel [3, 3, I, O] and keep every other pixel → [B, H/2, W/2, O]."""
-    x = _resample(x, (x.shape[1] + 1, x.shape[2] + 1), pad=2)
-    return tf.nn.conv2d(x, tf.cast(kernel, x.dtype), 2, "VALID")
+    return tf.nn.conv2d(_blur(x, pad=2), tf.cast(kernel, x.dtype), 2, "VALID")

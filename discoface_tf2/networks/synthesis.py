@@ -31,13 +31,12 @@ def layer_noise(noise: tf.Tensor | str | None, index: int, size: int) -> tf.Tens
     """
     if noise is None:
         return None
-    if isinstance(noise, str):
-        if noise != FIXED_NOISE:
-            raise ValueError(f"noise: expected None, {FIXED_NOISE!r} or a seed. Received: {noise!r}")
-        noise = tf.constant(_FIXED_SEED, tf.int32)
-    if noise.shape.rank == 1:
-        return _noise_map(noise, index, size)[None]
-    return tf.map_fn(lambda seed: _noise_map(seed, index, size), noise, fn_output_signature=tf.float32)
+    if isinstance(noise, str) and noise != FIXED_NOISE:
+        raise ValueError(f"noise: expected None, {FIXED_NOISE!r} or a seed. Received: {noise!r}")
+    seeds = tf.constant(_FIXED_SEED, tf.int32) if isinstance(noise, str) else noise
+    if seeds.shape.rank == 1:
+        return _noise_map(seeds, index, size)[None]
+    return tf.map_fn(lambda seed: _noise_map(seed, index, size), seeds, fn_output_signature=tf.float32)
 
 
 def _noise_map(seed: tf.Tensor, index: int, size: int) -> tf.Tensor:
@@ -61,17 +60,18 @@ class SynthesisLayer(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         self.filters, self.w_dim, self.up, self.index, self.seed = filters, w_dim, up, index, seed
         self.conv = ModulatedConv2D(filters, up=up, seed=child_seed(seed, "conv"), dtype=self.dtype_policy, name="conv")
-        self.noise = NoiseInjection(dtype="float32", name="noise")
+        self.noise = NoiseInjection(dtype=self.variable_dtype, name="noise")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make weights for inputs [B, H, W, I]."""
         channels = input_shape[-1]
         assert channels is not None
-        self.style = Dense(channels, bias_init=1.0, seed=child_seed(self.seed, "style"), dtype="float32", name="style")
+        seed, exact = child_seed(self.seed, "style"), self.variable_dtype
+        self.style = Dense(channels, bias_init=1.0, seed=seed, dtype=exact, name="style")
         self.style.build((None, self.w_dim))
         self.conv.build(input_shape)
         self.noise.build((None, None, None, self.filters))
-        self.bias = self.add_weight((self.filters,), "zeros", name="bias")
+        self.bias = self.add_weight((self.filters,), "zeros", name="bias", autocast=False)
 
     def call(self, inputs: tf.Tensor, w: tf.Tensor, noise: tf.Tensor | str | None = None) -> tf.Tensor:
         """Inputs [B, H, W, I] and w [B, w_dim] → [B, H or 2H, W or 2W, filters]."""
@@ -130,16 +130,15 @@ class Synthesis(keras.layers.Layer):
                     )
                 )
             name = f"rgb_{size}"
-            self.styles.append(
-                Dense(count, bias_init=1.0, seed=child_seed(seed, f"{name}/style"), dtype="float32", name=f"{name}_style")
-            )
+            style_seed, exact = child_seed(seed, f"{name}/style"), self.variable_dtype
+            self.styles.append(Dense(count, bias_init=1.0, seed=style_seed, dtype=exact, name=f"{name}_style"))
             self.to_rgbs.append(ToRGB(seed=child_seed(seed, name), dtype=self.dtype_policy, name=name))
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make all weights."""
         inputs, convs = self.channels[4], iter(self.convs)
         start = keras.initializers.RandomNormal(0.0, 1.0, seed=child_seed(self.seed, "constant"))
-        self.constant = self.add_weight((4, 4, inputs), start, name="constant")
+        self.constant = self.add_weight((4, 4, inputs), start, name="constant", autocast=False)
         for size, count in self.channels.items():
             for _ in range(2 if size > 4 else 1):
                 next(convs).build((None, None, None, inputs))
@@ -148,9 +147,7 @@ class Synthesis(keras.layers.Layer):
             style.build((None, self.w_dim))
             to_rgb.build((None, None, None, count))
 
-    def call(
-        self, ws: tf.Tensor, noise: tf.Tensor | str | None = None, max_resolution: int | None = None
-    ) -> tf.Tensor:
+    def call(self, ws: tf.Tensor, noise: tf.Tensor | str | None = None, max_resolution: int | None = None) -> tf.Tensor:
         """Styles [B, num_ws, w_dim] → images [B, R, R, 3]."""
         if ws.shape[1] != self.num_ws:
             raise ValueError(f"Synthesis: expected {self.num_ws} styles an image. Received: shape {tuple(ws.shape)}")

@@ -25,7 +25,7 @@ class Identity(keras.Model):
     def __init__(
         self,
         image_size: int = 64,  # the network's own input size
-        channels: Sequence[int] = (24, 48, 96, 160),
+        channels: Sequence[int] = (32, 64, 128, 192),
         embedding: int = 128,
         **kwargs: Any,
     ) -> None:

@@ -24,14 +24,14 @@ from renderer import FaceModel, FaceRenderer
 # One line a network. Measured on 2 cores (docs/perception.md); `minutes` is the limit on slower or busier machines.
 PRESETS: dict[str, dict[str, Budget]] = {
     "quick": {  # the demo: all three in at most 5 minutes
-        "reconstruction": Budget(steps=1400, batch_size=64, minutes=2.2),
-        "identity": Budget(steps=650, batch_size=96, minutes=1.2),
-        "parsing": Budget(steps=500, batch_size=48, minutes=0.8),
+        "reconstruction": Budget(steps=3000, batch_size=32, minutes=2.3),
+        "identity": Budget(steps=800, batch_size=64, minutes=1.1),
+        "parsing": Budget(steps=600, batch_size=32, minutes=0.6),
     },
     "default": {
-        "reconstruction": Budget(steps=6000, batch_size=64, minutes=8),
-        "identity": Budget(steps=2500, batch_size=128, minutes=5),
-        "parsing": Budget(steps=1500, batch_size=64, minutes=2.5),
+        "reconstruction": Budget(steps=12000, batch_size=32, minutes=8),
+        "identity": Budget(steps=3000, batch_size=96, minutes=5),
+        "parsing": Budget(steps=3000, batch_size=32, minutes=2.5),
     },
 }
 STATE, REPORT, SHEET = "training.json", "report.json", "held-out.png"
@@ -111,6 +111,10 @@ def train(
         )
         for name in missing:
             network = getattr(perception, name)
+            if name == "identity" and "reconstruction" in state["networks"]:
+                # shape and skin are half of the reconstruction's answer: its trunk is a long way ahead of a fresh one
+                load_weights(perception.reconstruction, out)
+                network.trunk.set_weights(perception.reconstruction.trunk.get_weights())
             objective = _objective(network, views, renderer, plan[name].batch_size)
             figures = fit(objective, plan[name], seed, writer, name)
             report = _report(network, test, renderer, seed)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from discoface_tf2.perception import augment
 from renderer.layout import CoefficientLayout
@@ -81,12 +83,18 @@ class Samples:
         mixed[:, identity] = self.coefficients[:, identity]
         images = np.zeros_like(self.images)
         masks, face_masks = (np.zeros((count, self.size, self.size, 1), np.uint8) for _ in range(2))
-        for start in range(0, count, batch_size):
+
+        def work(start: int) -> None:
             # the last batch is filled up, so that `draw` sees one shape
             rows = np.minimum(np.arange(start, start + batch_size), count - 1)
             image, mask = draw(mixed[rows])
             images[rows], masks[rows] = np.clip(np.rint(image), 0, 255), mask
             face_masks[rows] = draw(self.coefficients[rows])[1]
+
+        work(0)  # alone, so that `draw` is compiled once
+        with ThreadPoolExecutor() as pool:  # a rasteriser keeps one core busy at a time
+            for _ in tqdm(pool.map(work, range(0, count, batch_size)), desc="renders", unit="batch", mininterval=2):
+                pass
         return replace(
             self,
             face_masks=face_masks,

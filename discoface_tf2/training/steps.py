@@ -166,7 +166,10 @@ class TrainingStep:
                 terms["warmup_l1"] = self._mean(self._warmup_l1(fakes, rendering))
                 weighted += weights.warmup_l1 * terms["warmup_l1"]
             else:
-                for name, value in self._perceptual(fakes, lambdas, rendering).items():
+                per_image = self._perceptual(fakes, lambdas, rendering)
+                if weights.image_l1:
+                    per_image["image_l1"] = self._warmup_l1(fakes[: self.batch], rendering)
+                for name, value in per_image.items():
                     terms[name] = self._mean(value)
                     weighted += getattr(weights, name) * terms[name]
         for loss, network, optimizer in (

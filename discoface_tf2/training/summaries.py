@@ -9,17 +9,13 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from discoface_tf2.generation import to_uint8
 from discoface_tf2.training.draws import replica_normal
 from discoface_tf2.training.state import TrainingState
 from renderer import FaceRenderer
 from vae import FactorSampler
 
 GRID_SEED = 20201  # the grids show the same people in every run and at every time
-
-
-def to_bytes(images: tf.Tensor | np.ndarray) -> np.ndarray:
-    """[-1, 1] to uint8, rounded and clipped."""
-    return np.clip(np.rint((np.asarray(images, np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
 class Summaries:
@@ -54,13 +50,13 @@ class Summaries:
     def grid(self, state: TrainingState, photographs: np.ndarray, kimg: float) -> Path:
         """Draws the grid with the moving average, writes `grids/kimg…png` and shows it in TensorBoard."""
         inputs = tf.split(self.inputs, self.columns)  # in parts, so that the memory is that of a training step
-        fakes = np.concatenate([to_bytes(state.average(part)) for part in inputs])
+        fakes = np.concatenate([to_uint8(state.average(part).numpy()) for part in inputs])
         size = fakes.shape[1]
         photographs = np.resize(photographs, (len(fakes), *photographs.shape[1:]))
         cells = np.concatenate([self.renders, fakes, photographs], axis=2)  # [N, R, 3R, 3]
         sheet = cells.reshape(self.rows, self.columns, size, 3 * size, 3).swapaxes(1, 2)
         sheet = sheet.reshape(self.rows * size, self.columns * 3 * size, 3)
-        path = self.directory / "grids" / f"kimg{kimg:08.1f}.png"
+        path = self.directory / "grids" / f"kimg{kimg:010.3f}.png"
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(sheet).save(path)
         with self.writer.as_default(step=round(kimg * 1000)):

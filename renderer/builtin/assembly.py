@@ -47,7 +47,7 @@ class _Collector:
         self.depth: list[np.ndarray] = []
         self.uv: list[np.ndarray] = []
 
-    def add(self, vertices, part, label, uv, *, mirror=None, parent=None, depth=None) -> np.ndarray:  # noqa: ANN001
+    def add(self, vertices, part, label, uv, *, mirror=None, parent=None, depth=None) -> np.ndarray:
         count = len(vertices)
         ids = self.count + np.arange(count)
         self.count += count
@@ -125,10 +125,10 @@ def lip_mask(points: np.ndarray) -> np.ndarray:
     """[N] 1 on the red of the lips, 0 outside, with a narrow border."""
     x, y = np.abs(points[:, 0]), points[:, 1]
     inside = np.minimum(x, surface.MOUTH_HALF)
-    line, top, bottom = surface.LIP_LINE(inside), surface.LIP_TOP(inside), surface.LIP_BOTTOM(inside)
-    out = np.where(y > line, (y - line) / np.maximum(top - line, 0.008), (line - y) / np.maximum(line - bottom, 0.008))
+    top, bottom = surface.LIP_TOP(inside), surface.LIP_BOTTOM(inside)
+    out = np.maximum(y - top, bottom - y)
     beside = surface.smoothstep(surface.MOUTH_HALF + 0.012, surface.MOUTH_HALF - 0.004, x)
-    return surface.smoothstep(1.18, 0.98, out) * beside * (points[:, 2] > 0.0)
+    return surface.smoothstep(0.008, -0.005, out) * beside * (points[:, 2] > 0.0)
 
 
 def build_head() -> Head:
@@ -166,9 +166,11 @@ def build_head() -> Head:
         (("eye", parts.eyeball()), ("light", parts.catchlight()), ("ear", parts.ear()))
     ):
         both = []
-        for side, one in enumerate((part, part.mirrored("", ""))):
-            label = {"eye": ("eye_left", "eye_right"), "ear": ("ear_left", "ear_right")}.get(name, ("light_left", "light_right"))
-            ids = store.add(one.vertices, label[side], one.labels, _patch(4 * (slot + 1) + side, one.flat))
+        for hand, one in enumerate((part, part.mirrored("", ""))):
+            label = {"eye": ("eye_left", "eye_right"), "ear": ("ear_left", "ear_right")}.get(
+                name, ("light_left", "light_right")
+            )
+            ids = store.add(one.vertices, label[hand], one.labels, _patch(4 * (slot + 1) + hand, one.flat))
             store.triangles.append(ids[one.triangles])
             both.append(ids)
         store.mirror[-2], store.mirror[-1] = both[1], both[0]
@@ -230,13 +232,19 @@ def _finish(store: _Collector, skin: template.Skin, lower_skin: np.ndarray) -> H
     )  # fmt: skip
 
 
-# Where the landmarks of the person's left half and midline lie: jaw, brow, nose, eye and mouth (x, y, z).
-_JAW = ((0.0, -0.828, 0.197), (0.22, -0.787, 0.124), (0.37, -0.72, -0.06), (0.485, -0.637, -0.259), (0.582, -0.5, -0.42),
-        (0.637, -0.325, -0.51), (0.675, -0.16, -0.549), (0.711, 0.02, -0.566), (0.731, 0.218, -0.59))  # fmt: skip
+# Where the other landmarks of the person's left half and midline lie (x, y).
 _BROW = ((0.189, 0.487), (0.28, 0.513), (0.382, 0.522), (0.489, 0.50), (0.571, 0.436))
 _NOSE = ((0.0, 0.296), (0.0, 0.176), (0.0, 0.056), (0.0, -0.046))
 _NOSTRILS = ((0.0, -0.160), (0.069, -0.148), (0.119, -0.138))
-_LIPS = ((0.0, -0.295), (0.057, -0.283), (0.164, -0.321), (0.252, -0.381), (0.158, -0.419), (0.082, -0.446), (0.0, -0.451))
+_LIPS = (
+    (0.0, -0.295),
+    (0.057, -0.283),
+    (0.164, -0.321),
+    (0.252, -0.381),
+    (0.158, -0.419),
+    (0.082, -0.446),
+    (0.0, -0.451),
+)
 
 
 def _landmarks(skin: template.Skin) -> np.ndarray:
@@ -248,7 +256,7 @@ def _landmarks(skin: template.Skin) -> np.ndarray:
     def frontal(places: tuple) -> list[int]:
         return [int(front[np.hypot(*(points[front, :2] - place).T).argmin()]) for place in places]
 
-    jaw = [int(half[np.linalg.norm(points[half] - place, axis=1).argmin()]) for place in _JAW]
+    jaw = [int(half[np.linalg.norm(points[half] - place, axis=1).argmin()]) for place in template.JAW_LANDMARKS]
     brow, nose, nostrils, lip = frontal(_BROW), frontal(_NOSE), frontal(_NOSTRILS), frontal(_LIPS)
     eye_loop, half_eye = skin.loops["eye_left"], template.EYE_COUNT // 2
     x = points[eye_loop, 0]
@@ -257,7 +265,14 @@ def _landmarks(skin: template.Skin) -> np.ndarray:
         return int(ids[np.abs(points[ids, 0] - place).argmin()])
 
     upper, low = eye_loop[: half_eye + 1], eye_loop[half_eye:]
-    eye = [int(eye_loop[0]), at(upper, 0.275), at(upper, 0.366), int(eye_loop[x.argmax()]), at(low, 0.363), at(low, 0.268)]
+    eye = [
+        int(eye_loop[0]),
+        at(upper, 0.275),
+        at(upper, 0.366),
+        int(eye_loop[x.argmax()]),
+        at(low, 0.363),
+        at(low, 0.268),
+    ]
     line_up, line_low = skin.loops["lip_upper"], skin.loops["lip_lower"]
     inner = [at(line_up, 0.0), at(line_up, 0.074), at(line_up, 0.222), at(line_low, 0.072), at(line_low, 0.0)]
 

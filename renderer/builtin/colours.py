@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from renderer.builtin.assembly import REGIONS, Head, brow_mask, hairline, lip_mask
+from renderer.builtin.parts import TEETH_COLUMNS, TOOTH_COLUMNS
 from renderer.builtin.shapes import window
 from renderer.builtin.surface import EYE_CENTRE, smoothstep
 
 SKIN = np.array([172.0, 129.0, 104.0])
-MELANIN = np.array([-33.0, -32.0, -30.0])  # darker, towards brown; two of them lead from (234, 190, 164) to (102, 62, 44)
+MELANIN = np.array(
+    [-35.0, -31.5, -27.0]
+)  # darker, towards brown; two of them lead from (242, 192, 158) to (102, 66, 50)
 _FIXED = {
     "mouth": (92, 26, 28), "gum": (178, 92, 92), "teeth": (232, 224, 206), "eye_white": (228, 222, 218),
     "iris": (96, 76, 54), "pupil": (12, 10, 10), "eye_light": (255, 255, 255),
@@ -50,10 +53,22 @@ class _Masks:
         jaw = smoothstep(-0.18, -0.42, y) * smoothstep(-1.02, -0.80, y)
         beside = smoothstep(0.48, 0.60, x) * smoothstep(0.12, -0.12, y)
         moustache = window(p, (0.07, -0.235), (0.16, 0.05))
-        beard = np.maximum(np.maximum(jaw * smoothstep(0.16, 0.26, np.hypot(x / 1.2, y + 0.36)), beside * jaw), moustache)
+        beard = np.maximum(
+            np.maximum(jaw * smoothstep(0.16, 0.26, np.hypot(x / 1.2, y + 0.36)), beside * jaw), moustache
+        )
         chin = window(p, (0.0, -0.62), (0.22, 0.16))
         front = smoothstep(-0.60, -0.42, p[:, 2])
         self.beard = np.clip(np.maximum(beard, chin), 0, 1) * on_skin * front * (1 - self.lips)
+        self.caruncle = (head.part == "rim") * smoothstep(0.205, 0.190, x)
+        crease = np.zeros(len(p))
+        loop = head.loops["lid_2"]
+        upper = loop[2 : len(loop) // 2 - 1]
+        crease[upper] = 1.0
+        self.crease = np.maximum(crease, crease[head.mirror])
+        column = np.zeros(len(p))
+        for row in ("teeth_upper", "teeth_lower"):
+            column[head.part == row] = np.arange((head.part == row).sum()) % TEETH_COLUMNS
+        self.tooth_gap = self.fixed["teeth"] * (column % TOOTH_COLUMNS == 0)
         self.ear = (name == "ear") * 1.0
         left = np.where(p[:, 0] < 0, -1.0, 1.0)
         gaze = (p - EYE_CENTRE * np.stack([left, 0 * left + 1, 0 * left + 1], 1)) / 0.132
@@ -69,9 +84,11 @@ def texture(head: Head) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     freckle = np.clip(_noise(head, 26.0, 2), -1, 1) * bare
     blotch = np.clip(_noise(head, 9.0, 3), -1, 1) * bare
     columns = {
-        "melanin": bare[:, None] * MELANIN + m.lips[:, None] * [-19, -13, -12] + (0.5 * m.brow + 0.3 * m.lash)[:, None] * [-12, -12, -11],
-        "undertone": bare[:, None] * [2.0, 0.8, -5.0],
-        "blood": (bare * (0.6 + 0.4 * m.cheek))[:, None] * [3.0, -3.2, -2.4],
+        "melanin": bare[:, None] * MELANIN
+        + m.lips[:, None] * [-19, -13, -12]
+        + (0.5 * m.brow + 0.3 * m.lash)[:, None] * [-12, -12, -11],
+        "undertone": bare[:, None] * [1.5, 0.6, -4.0],
+        "blood": (bare * (0.6 + 0.4 * m.cheek))[:, None] * [2.5, -2.4, -1.8],
         "lip_red": m.lips[:, None] * [8.0, -6.0, -3.5],
         "lip_dark": m.lips[:, None] * [-14.0, -11.0, -9.0],
         "brow_dark": (m.brow + 0.25 * m.lash)[:, None] * [-17.0, -16.0, -14.0],
@@ -79,7 +96,7 @@ def texture(head: Head) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
         "iris_blue": iris[:, None] * [-11.0, 5.0, 23.0],
         "iris_green": iris[:, None] * [-2.0, 9.0, -3.0],
         "iris_light": iris[:, None] * [17.0, 15.0, 14.0],
-        "cheek_red": (m.cheek * bare)[:, None] * [5.0, -4.5, -4.0],
+        "cheek_red": (m.cheek * bare)[:, None] * [4.0, -3.2, -2.8],
         "nose_red": (m.nose_tip * bare + 0.8 * m.ear)[:, None] * [4.0, -4.0, -3.5],
         "under_eye_dark": (m.under_eye * bare)[:, None] * [-11.0, -11.0, -7.0],
         "lid_shadow": (m.lid * bare)[:, None] * [-9.0, -10.0, -7.0],
@@ -100,13 +117,13 @@ def _mean(head: Head, m: _Masks) -> np.ndarray:
         nonlocal colour
         colour = colour + weight[:, None] * (np.asarray(rgb, float) - colour)
 
-    mix(0.55 * m.cheek, SKIN + [8, -7, -6])
-    mix(0.40 * m.nose_tip, SKIN + [6, -8, -7])
+    mix(0.55 * m.cheek, SKIN + np.array([8, -7, -6]))
+    mix(0.40 * m.nose_tip, SKIN + np.array([6, -8, -7]))
     mix(0.45 * m.under_eye, SKIN - [18, 20, 12])
     mix(0.30 * m.lid, SKIN - [14, 18, 12])
     mix(0.22 * m.beard, SKIN - [45, 36, 26])
     mix(0.30 * m.scalp, SKIN - [55, 46, 38])
-    mix(0.35 * m.ear, SKIN + [4, -14, -12])
+    mix(0.35 * m.ear, SKIN + np.array([4, -14, -12]))
     mix(m.lips, (168, 98, 92))
     points = head.vertices
     slit = np.exp(-(((points[:, 1] + 0.365) / 0.010) ** 2)) * m.lips
@@ -114,8 +131,11 @@ def _mean(head: Head, m: _Masks) -> np.ndarray:
     mix(0.82 * m.brow, (72, 52, 40))
     mix(0.85 * m.lash, (38, 26, 22))
     mix(0.75 * m.nostril, (58, 32, 28))
+    mix(0.35 * m.crease, SKIN - [62, 56, 46])
     for key, rgb in _FIXED.items():
         mix(m.fixed[key], rgb)
+    mix(0.45 * m.tooth_gap, (120, 96, 78))
+    mix(0.9 * m.caruncle, (190, 122, 112))
     deep = (head.part == "bag") * np.clip(head.depth * 1.6, 0, 1)
     mix(deep, (36, 8, 10))
     lip_inside = (head.part == "bag") * (head.depth < 0.2)

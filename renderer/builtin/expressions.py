@@ -37,7 +37,9 @@ class _Mover:
         follow = np.where(head.part == "bag", 1.0 - 0.55 * head.depth, 1.0)
         self.follow = np.where(self.skin, follow, 0.0)
 
-    def push(self, centre: tuple[float, float], radii: tuple[float, float], by: tuple[float, float, float]) -> np.ndarray:
+    def push(
+        self, centre: tuple[float, float], radii: tuple[float, float], by: tuple[float, float, float]
+    ) -> np.ndarray:
         """A Gaussian push on both sides; x points outwards, away from the midline."""
         weight = window(self.points, centre, radii) * self.follow
         outwards = np.tanh(self.points[:, 0] / 0.06)
@@ -76,7 +78,9 @@ class _Mover:
         across = smoothstep(0.175, 0.20, x) * smoothstep(0.445, 0.425, x) * self.lid_skin
         is_upper = points[:, 1] > 0.5 * (top + bottom)
         move = np.where(
-            is_upper, -(top - meet + 0.004) * smoothstep(0.085, 0.0, above), (meet - bottom) * smoothstep(0.06, 0.0, below)
+            is_upper,
+            -(top - meet + 0.004) * smoothstep(0.085, 0.0, above),
+            (meet - bottom) * smoothstep(0.06, 0.0, below),
         )
         result[:, 1] = move * across
         moved = points + result
@@ -126,7 +130,7 @@ def expression_basis(head: Head) -> tuple[tuple[str, ...], np.ndarray, np.ndarra
     return tuple(result), np.stack(list(result.values()), -1), spread
 
 
-_SPREAD = {"jaw_open": 0.30, "blink": 0.25, "smile": 0.45, "look_left": 0.4, "look_left_right": 0.4, "look_up_down": 0.3,
+_SPREAD = {"jaw_open": 0.30, "blink": 0.25, "smile": 0.45, "look_left_right": 0.4, "look_up_down": 0.3,
            "cheek_puff": 0.25, "jaw_shift": 0.25, "mouth_shift": 0.25, "nose_wrinkle": 0.25}  # fmt: skip
 
 
@@ -149,19 +153,45 @@ def _both_sides(m: _Mover) -> dict[str, tuple[np.ndarray, bool]]:
     return {
         "jaw_open": (open_, False),
         "smile": (smile, True),
-        "frown": (m.push(corner, (0.12, 0.10), (0.008, -0.060, -0.006)) + m.push((0.1, -0.62), (0.16, 0.09), (0, 0.012, 0.012)), True),
+        "frown": (
+            m.push(corner, (0.12, 0.10), (0.008, -0.060, -0.006))
+            + m.push((0.1, -0.62), (0.16, 0.09), (0, 0.012, 0.012)),
+            True,
+        ),
         "mouth_stretch": (m.push(corner, (0.15, 0.11), (0.065, -0.012, -0.035)), True),
         "upper_lip_raise": (raise_lip + m.push((0.14, -0.12), (0.07, 0.07), (0.006, 0.014, 0)), True),
         "lower_lip_down": (drop_lip, True),
-        "brow_raise": (m.push((0.38, 0.52), (0.22, 0.15), (0, 0.075, 0.006)) + m.push((0.31, 0.355), (0.12, 0.04), (0, 0.012, 0)), True),
+        "brow_raise": (
+            m.push((0.38, 0.52), (0.22, 0.15), (0, 0.075, 0.006)) + m.push((0.31, 0.355), (0.12, 0.04), (0, 0.012, 0)),
+            True,
+        ),
         "blink": (m.blink(), True),
-        "squint": (m.push((0.31, 0.245), (0.15, 0.045), (0, 0.022, 0.010)) + m.push((0.31, 0.35), (0.13, 0.035), (0, -0.013, 0.004)), True),
-        "eye_wide": (m.push((0.31, 0.345), (0.12, 0.045), (0, 0.024, 0)) + m.push((0.31, 0.255), (0.12, 0.035), (0, -0.008, 0)), True),
+        "squint": (
+            m.push((0.31, 0.245), (0.15, 0.045), (0, 0.022, 0.010))
+            + m.push((0.31, 0.35), (0.13, 0.035), (0, -0.013, 0.004)),
+            True,
+        ),
+        "eye_wide": (
+            m.push((0.31, 0.345), (0.12, 0.045), (0, 0.024, 0)) + m.push((0.31, 0.255), (0.12, 0.035), (0, -0.008, 0)),
+            True,
+        ),
         "cheek_puff": (m.push((0.40, -0.28), (0.17, 0.18), (0.060, 0, 0.065)), True),
         "brow_inner_up": (m.push((0.14, 0.50), (0.12, 0.12), (0, 0.060, 0.006)), False),
         "brow_lower": (m.push((0.22, 0.47), (0.20, 0.09), (-0.022, -0.050, 0.012)), False),
-        "nose_wrinkle": (m.push((0.10, 0.02), (0.10, 0.12), (0.008, 0.032, 0.010)) + m.push((0.12, 0.44), (0.12, 0.07), (-0.010, -0.025, 0.006)) + 0.5 * raise_lip, False),
+        "nose_wrinkle": (
+            m.push((0.10, 0.02), (0.10, 0.12), (0.008, 0.032, 0.010))
+            + m.push((0.12, 0.44), (0.12, 0.07), (-0.010, -0.025, 0.006))
+            + 0.5 * raise_lip,
+            False,
+        ),
         "pucker": (pucker, False),
-        "lips_press": (np.stack([0 * lips_near, (-0.365 - points[:, 1]) * 0.35 * lips_near, -0.018 * lips_near], -1), False),
-        "chin_raise": (m.push((0.0, -0.60), (0.16, 0.14), (0, 0.045, 0.018)) + m.push((0.0, -0.40), (0.14, 0.07), (0, 0.014, 0.014)), False),
-    }  # fmt: skip
+        "lips_press": (
+            np.stack([0 * lips_near, (-0.365 - points[:, 1]) * 0.35 * lips_near, -0.018 * lips_near], -1),
+            False,
+        ),
+        "chin_raise": (
+            m.push((0.0, -0.60), (0.16, 0.14), (0, 0.045, 0.018))
+            + m.push((0.0, -0.40), (0.14, 0.07), (0, 0.014, 0.014)),
+            False,
+        ),
+    }

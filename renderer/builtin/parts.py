@@ -9,11 +9,12 @@ import numpy as np
 from renderer.builtin.surface import EYE_CENTRE, EYE_RADIUS, smoothstep
 
 # How far each ring of the eyeball lies from the gaze axis (degrees), and what it shows.
-EYE_RINGS = (4.0, 9.3, 10.6, 14.0, 18.5, 23.0, 25.6, 27.6, 33.0, 42.0, 54.0, 70.0, 92.0)
-EYE_SEGMENTS = 28
-EYE_PUPIL_RINGS, EYE_IRIS_RINGS = 2, 7
+EYE_RINGS = (9.3, 10.6, 14.0, 18.5, 23.0, 25.6, 27.6, 35.0, 48.0, 66.0, 90.0)
+EYE_SEGMENTS = 26
+EYE_PUPIL_RINGS, EYE_IRIS_RINGS = 1, 6
 BAG_ROWS = 5
-TEETH_COLUMNS = 33
+TEETH_COLUMNS = 25
+TOOTH_COLUMNS = 3  # columns to a tooth, the first of them between two teeth
 
 
 @dataclass(frozen=True)
@@ -63,26 +64,33 @@ def eyeball() -> Part:
     reach = ring / len(EYE_RINGS) / 2
     flat = 0.5 + reach[:, None] * unit[:, :2] / np.maximum(np.linalg.norm(unit[:, :2], axis=1, keepdims=True), 1e-9)
     return Part(
-        EYE_CENTRE + EYE_RADIUS * bulge[:, None] * unit, _disc(len(EYE_RINGS), EYE_SEGMENTS), labels.astype(object), flat
+        EYE_CENTRE + EYE_RADIUS * bulge[:, None] * unit,
+        _disc(len(EYE_RINGS), EYE_SEGMENTS),
+        labels.astype(object),
+        flat,
     )
 
 
 def catchlight() -> Part:
     """A small bright disc above the person's left pupil: the reflection of the sky."""
     turn = 2 * np.pi * np.arange(8) / 8
-    xy = np.concatenate([[[0.0, 0.0]], 0.0085 * np.column_stack([np.cos(turn), np.sin(turn)])]) + [0.0, 0.021]
-    z = np.sqrt((EYE_RADIUS * 1.042) ** 2 - (xy**2).sum(1))
+    rim = 0.0085 * np.column_stack([np.cos(turn), np.sin(turn)])
+    xy = np.concatenate([np.zeros((1, 2)), rim]) + np.array([0.0, 0.021])
+    z = np.sqrt((EYE_RADIUS * 1.041) ** 2 - (xy**2).sum(1))
     return Part(
-        EYE_CENTRE + np.column_stack([xy, z]), _disc(1, 8), np.full(9, "eye_light", object), 0.5 + 40 * (xy - [0, 0.021])
+        EYE_CENTRE + np.column_stack([xy, z]),
+        _disc(1, 8),
+        np.full(9, "eye_light", object),
+        0.5 + 40 * (xy - [0, 0.021]),
     )
 
 
 def lid_rim(edge: np.ndarray) -> np.ndarray:
     """[N, 3] the inner edge of the lids behind their visible edge [N, 3] (left eye), almost touching the eyeball."""
-    rim = EYE_CENTRE + (edge - EYE_CENTRE) * [0.975, 0.90, 1.0]
+    rim = EYE_CENTRE + (edge - EYE_CENTRE) * [0.955, 0.90, 1.0]
     reach2 = ((rim - EYE_CENTRE)[:, :2] ** 2).sum(1)
     ball = EYE_CENTRE[2] + np.sqrt(np.maximum((EYE_RADIUS * 1.012) ** 2 - reach2, 0.02**2))
-    rim[:, 2] = np.minimum(edge[:, 2] - 0.004, np.maximum(ball, edge[:, 2] - 0.035))
+    rim[:, 2] = np.minimum(edge[:, 2] - 0.004, np.maximum(ball, edge[:, 2] - 0.10))
     return rim
 
 
@@ -94,7 +102,13 @@ def mouth_bag(ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     side = np.concatenate([np.ones(half + 1), -np.ones(count - half - 1)])
     open_ = side * np.clip(1.0 - (np.abs(ring[:, 0]) / 0.252) ** 4, 0.0, 1.0)
     rows = []
-    for depth, height, narrow in ((0.035, 0.012, 0.99), (0.085, 0.045, 0.96), (0.16, 0.085, 0.88), (0.30, 0.11, 0.7), (0.45, 0.09, 0.4)):
+    for depth, height, narrow in (
+        (0.035, 0.012, 0.99),
+        (0.085, 0.045, 0.96),
+        (0.16, 0.085, 0.88),
+        (0.30, 0.11, 0.7),
+        (0.45, 0.09, 0.4),
+    ):
         row = ring * [narrow, 1.0, 1.0]
         row[:, 1] += height * open_
         row[:, 2] -= depth * (1.0 - 0.35 * (np.abs(ring[:, 0]) / 0.252) ** 2)
@@ -107,8 +121,7 @@ def teeth(upper: bool) -> Part:
     across = np.linspace(-1.0, 1.0, TEETH_COLUMNS)
     x = 0.235 * across * (1.0 if upper else 0.93)
     front = (0.292 if upper else 0.268) - 4.2 * x**2
-    within = (np.arange(TEETH_COLUMNS) % 4) / 4.0  # four columns to a tooth, the first of them between two teeth
-    gap = within == 0.0
+    gap = np.arange(TEETH_COLUMNS) % TOOTH_COLUMNS == 0
     if upper:
         edge = -0.381 + 0.010 * across**2 + 0.007 * gap - 0.004 * (np.abs(across) < 0.25)
         heights = [edge, edge + 0.012, -0.345 + 0 * x, -0.306 + 0.010 * gap * -1.0, -0.285 + 0 * x, -0.23 + 0 * x]
@@ -146,11 +159,10 @@ def ear(segments: int = 30) -> Part:
     for scale, height in table:
         lift = height * (1 - forward) + forward * np.minimum(height, 0.03 + 0.03 * (0.9 < scale < 0.97))
         lift = lift * (1 - 0.5 * lobe) + 0.5 * lobe * min(height, 0.07)
-        spread = np.where(forward > 0.5, np.minimum(scale, 1.0), scale)
-        rings.append(np.column_stack([spread[:, None] * outline, lift]))
+        rings.append(np.column_stack([scale * outline, lift]))
     local = np.concatenate([[[-0.02, 0.0, 0.012]], np.concatenate(rings[::-1])])
     # the ear's own axes: backwards (leaning outwards), up (leaning backwards), off the head
-    backwards = np.array([0.34, 0.10, -0.93])
+    backwards = np.array([0.25, 0.10, -0.95])
     upwards = np.array([0.06, 0.97, -0.22])
     away = np.cross(upwards, backwards) * -1.0
     away = away if away[0] > 0 else -away

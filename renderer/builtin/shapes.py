@@ -50,17 +50,27 @@ def _build_fields() -> dict[str, Field]:
         "face_width": lambda p: _move(window(p, (0.5, 0.0), (0.35, 0.5)), 0.020 * _side(p), 0, 0.004),
         "jaw_width": lambda p: _move(
             _box(p, (0.62, -0.50, -0.35), (0.35, 0.34, 0.40)) * smoothstep(0.05, 0.4, np.abs(p[:, 0])),
-            0.034 * _side(p), 0.0, 0.0,
+            0.034 * _side(p),
+            0.0,
+            0.0,
         ),
-        "jaw_angle": lambda p: _move(_box(p, (0.55, -0.55, -0.32), (0.25, 0.22, 0.30)), 0.006 * _side(p), -0.036, -0.006),
-        "chin_length": lambda p: _move(window(p, (0.0, -0.88), (0.42, 0.30)) * smoothstep(-0.4, -0.62, p[:, 1]), 0, -0.045, 0),
+        "jaw_angle": lambda p: _move(
+            _box(p, (0.55, -0.55, -0.32), (0.25, 0.22, 0.30)), 0.006 * _side(p), -0.036, -0.006
+        ),
+        "chin_length": lambda p: _move(
+            window(p, (0.0, -0.88), (0.42, 0.30)) * smoothstep(-0.4, -0.62, p[:, 1]), 0, -0.045, 0
+        ),
         "chin_width": lambda p: _move(window(p, (0.20, -0.72), (0.16, 0.16)), 0.026 * _side(p), 0.004, 0.004),
         "chin_projection": lambda p: _move(window(p, (0.0, -0.75), (0.24, 0.20)), 0, 0.004, 0.048),
-        "chin_cleft": lambda p: _move(window(p, (0.0, -0.73), (0.025, 0.06)) - 0.3 * window(p, (0.08, -0.73), (0.05, 0.07)), 0, 0, -0.014),
+        "chin_cleft": lambda p: _move(
+            window(p, (0.0, -0.73), (0.025, 0.06)) - 0.3 * window(p, (0.08, -0.73), (0.05, 0.07)), 0, 0, -0.014
+        ),
         "cheekbones": lambda p: _move(window(p, (0.52, 0.13), (0.16, 0.12)), 0.017 * _side(p), 0.004, 0.018),
         "cheek_fullness": lambda p: _move(window(p, (0.44, -0.24), (0.20, 0.24)), 0.020 * _side(p), 0, 0.020),
         "temples": lambda p: _move(_box(p, (0.66, 0.55, -0.15), (0.22, 0.26, 0.28)), 0.018 * _side(p), 0, 0.004),
-        "forehead_slope": lambda p: _move(smoothstep(0.5, 1.05, p[:, 1]) * smoothstep(-0.7, 0.1, p[:, 2]), 0, 0.005, -0.060),
+        "forehead_slope": lambda p: _move(
+            smoothstep(0.5, 1.05, p[:, 1]) * smoothstep(-0.7, 0.1, p[:, 2]), 0, 0.005, -0.060
+        ),
         "forehead_bulge": lambda p: _move(window(p, (0.15, 0.75), (0.38, 0.17)), 0, 0, 0.026),
         "brow_ridge": lambda p: _move(window(p, (0.26, 0.46), (0.24, 0.075)), 0, -0.006, 0.026),
         "brow_height": lambda p: _move(window(p, (0.36, 0.49), (0.26, 0.065)), 0, 0.026, 0),
@@ -85,7 +95,10 @@ def _build_fields() -> dict[str, Field]:
         "nose_tip_up": lambda p: _move(window(p, (0.0, -0.075), (0.085, 0.075)), 0, 0.026, 0.004),
         "nose_tip_width": lambda p: _move(window(p, (0.05, -0.045), (0.055, 0.06)), 0.013 * _side(p), 0, 0.003),
         "mouth_width": lambda p: _move(
-            window(p, (0.10, -0.37), (0.26, 0.16)), 0.085 * np.clip(p[:, 0], -0.28, 0.28), 0, -0.006 * (np.abs(p[:, 0]) > 9)
+            window(p, (0.10, -0.37), (0.26, 0.16)),
+            0.085 * np.clip(p[:, 0], -0.28, 0.28),
+            0,
+            -0.006 * (np.abs(p[:, 0]) > 9),
         ),
         "mouth_height": lambda p: _move(window(p, (0.0, -0.37), (0.36, 0.15)), 0, 0.024, 0),
         "mouth_projection": lambda p: _move(window(p, (0.0, -0.35), (0.26, 0.16)), 0, 0, 0.028),
@@ -95,14 +108,18 @@ def _build_fields() -> dict[str, Field]:
         "lower_lip_fullness": lambda p: _move(
             window(p, (0.0, -0.425), (0.17, 0.045)), 0, -0.018 * smoothstep(-0.362, -0.44, p[:, 1]), 0.012
         ),
-        "mouth_corners": lambda p: _move(window(p, (0.23, -0.375), (0.085, 0.06)), 0, 0.014, 0),
+        "mouth_corners": lambda p: _move(window(p, (0.23, -0.375), (0.085, 0.06)), 0, 0.008, 0),
         "ear_size": lambda p: _move(
             smoothstep(0.70, 0.76, np.abs(p[:, 0])) * _box(p, (0.78, 0.19, -0.62), (0.3, 0.5, 0.4)),
-            0.020 * _side(p), 0.09 * (p[:, 1] - 0.19), 0.06 * (p[:, 2] + 0.55),
+            0.020 * _side(p),
+            0.09 * (p[:, 1] - 0.19),
+            0.06 * (p[:, 2] + 0.55),
         ),
-        "neck_width": lambda p: _move(smoothstep(-0.45, -1.0, p[:, 1]) * (p[:, 2] < 9), 0.055 * p[:, 0], 0, 0.05 * (p[:, 2] + 0.5)),
+        "neck_width": lambda p: _move(
+            smoothstep(-0.45, -1.0, p[:, 1]) * (p[:, 2] < 9), 0.055 * p[:, 0], 0, 0.05 * (p[:, 2] + 0.5)
+        ),
         "weight": lambda p: _move(np.ones(len(p)), *_weight(p)),
-    }  # fmt: skip
+    }
 
 
 def _weight(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -112,7 +129,11 @@ def _weight(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     under = _box(p, (0.10, -0.90, -0.02), (0.30, 0.16, 0.22))
     neck = smoothstep(-0.7, -1.0, p[:, 1])
     x = _side(p) * (0.021 * cheek + 0.027 * jowl) + 0.060 * neck * p[:, 0]
-    return x, -0.012 * jowl - 0.040 * under, 0.020 * cheek + 0.012 * jowl + 0.030 * neck * smoothstep(-0.5, 0.0, p[:, 2])
+    return (
+        x,
+        -0.012 * jowl - 0.040 * under,
+        0.020 * cheek + 0.012 * jowl + 0.030 * neck * smoothstep(-0.5, 0.0, p[:, 2]),
+    )
 
 
 _EYE_SIZE = 0.055  # one standard deviation of the eye opening's size, relative

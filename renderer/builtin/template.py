@@ -1,4 +1,4 @@
-"""The skin's mesh: vertices in rings around eyes, lips and nostrils, graded elsewhere, and an exactly mirrored topology."""
+"""The skin's mesh: rings around eyes and lips, graded elsewhere, with an exactly mirrored topology."""
 
 from __future__ import annotations
 
@@ -8,10 +8,19 @@ import numpy as np
 from scipy.spatial import ConvexHull, cKDTree
 
 from renderer.builtin import surface
+from renderer.builtin.parts import ring_strip
 
-EYE_COUNT = 30  # vertices along the opening of one eye
-LIP_COLUMNS = 15  # vertices from the middle of the mouth to its corner
+EYE_COUNT = 36  # vertices along the opening of one eye
+LIP_COLUMNS = 14  # vertices from the middle of the mouth to its corner
+LID_OFFSETS = (0.0, 0.013, 0.030, 0.052)  # how far the rings lie from the opening; the first is the lids' edge
+_EYE_MIDDLE = np.array([0.309, 0.296])
 _LIP_ROWS = (0.28, 0.54, 0.80, 1.0, 1.2)
+
+
+# The jaw's landmarks of the person's left half, from the chin to the ear: vertices are laid there.
+JAW_LANDMARKS = ((0.0, -0.828, 0.197), (0.22, -0.787, 0.124), (0.37, -0.72, -0.06), (0.485, -0.637, -0.259),
+                 (0.582, -0.5, -0.42), (0.637, -0.325, -0.51), (0.675, -0.16, -0.549), (0.711, 0.02, -0.566),
+                 (0.731, 0.218, -0.59))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,9 +52,18 @@ def eye_opening(count: int = EYE_COUNT) -> np.ndarray:
     return np.concatenate([upper, lower[-2:0:-1]])
 
 
+def _outside_lids(points: np.ndarray) -> np.ndarray:
+    """[N] bool: clear of the outermost ring around the left eye, seen from the front."""
+    ring = _offset(eye_opening(), LID_OFFSETS[-1]) - _EYE_MIDDLE
+    angle, reach = np.arctan2(ring[:, 1], ring[:, 0]), np.hypot(*ring.T)
+    place = points[:, :2] - _EYE_MIDDLE
+    order = np.argsort(angle)
+    limit = np.interp(np.arctan2(place[:, 1], place[:, 0]), angle[order], reach[order], period=2 * np.pi)
+    return np.hypot(*place.T) > limit + 0.020
+
+
 def _offset(loop: np.ndarray, distance: float) -> np.ndarray:
-    centre = np.array([0.309, 0.296])
-    normal = (loop - centre) / np.array([0.125, 0.075]) ** 2
+    normal = (loop - _EYE_MIDDLE) / np.array([0.125, 0.075]) ** 1.5
     return loop + distance * normal / np.linalg.norm(normal, axis=1, keepdims=True)
 
 
@@ -81,11 +99,12 @@ _BROW_MIDDLE = [0.462, 0.476, 0.490, 0.507, 0.511, 0.494, 0.464, 0.436]
 def _brow_points() -> np.ndarray:
     """Rows along the eyebrow, dense enough for its outline and the hairs' streaks."""
     rows = []
-    for number, across in enumerate((-1.5, -0.9, -0.3, 0.3, 0.9, 1.5)):
-        x = np.linspace(0.145, 0.575, 27) + 0.008 * (number % 2)
+    for number, across in enumerate((-1.5, -0.75, 0.0, 0.75, 1.5)):
+        x = np.linspace(0.145, 0.575, 24) + 0.008 * (number % 2)
         middle, half = brow_line(x)
         rows.append(np.column_stack([x + 0.008 * across, middle + across * half]))
-    return np.concatenate(rows)
+    brow = np.concatenate(rows)
+    return brow[_outside_lids(brow)]
 
 
 def _spacing(points: np.ndarray) -> np.ndarray:
@@ -95,19 +114,19 @@ def _spacing(points: np.ndarray) -> np.ndarray:
     def near(cx: float, cy: float, rx: float, ry: float) -> np.ndarray:
         return np.maximum(np.hypot((x - cx) / rx, (y - cy) / ry) - 1.0, 0.0) * min(rx, ry)
 
-    coarse = 0.052 + 0.10 * surface.smoothstep(0.05, -0.75, z)
-    coarse = np.maximum(coarse, 0.052 + 0.10 * surface.smoothstep(0.85, 1.15, y))
-    coarse = np.maximum(coarse, 0.052 + 0.10 * surface.smoothstep(-0.85, -1.1, y))
+    coarse = 0.062 + 0.10 * surface.smoothstep(0.05, -0.75, z)
+    coarse = np.maximum(coarse, 0.062 + 0.10 * surface.smoothstep(0.85, 1.15, y))
+    coarse = np.maximum(coarse, 0.062 + 0.10 * surface.smoothstep(-0.85, -1.1, y))
     fine = np.full(len(points), np.inf)
     for place, size in (
-        ((0.31, 0.30, 0.17, 0.10), 0.024),
-        ((0.37, 0.49, 0.22, 0.055), 0.020),
-        ((0.0, 0.10, 0.10, 0.30), 0.025),
+        ((0.31, 0.30, 0.17, 0.10), 0.027),
+        ((0.37, 0.49, 0.22, 0.055), 0.024),
+        ((0.0, 0.10, 0.10, 0.30), 0.028),
         ((0.06, -0.10, 0.13, 0.09), 0.016),
         ((0.0, -0.37, 0.29, 0.12), 0.026),
         ((0.0, -0.70, 0.20, 0.10), 0.045),
     ):
-        fine = np.minimum(fine, size + 0.18 * near(*place))
+        fine = np.minimum(fine, size + 0.24 * near(*place))
     return np.where(z > -0.35, np.minimum(coarse, fine), coarse)
 
 
@@ -157,8 +176,7 @@ def _candidates() -> tuple[np.ndarray, np.ndarray]:
     count = 7000
     face = np.column_stack([0.55 * _halton(count, 2), -0.80 + 1.60 * _halton(count, 3)])
     # nothing inside the eye's opening: the rings around it are laid by hand
-    outside_eye = np.hypot((face[:, 0] - 0.309) / 0.135, (face[:, 1] - 0.296) / 0.065) > 1.0
-    face = face[outside_eye & _is_front(face)]
+    face = face[_outside_lids(face) & _is_front(face)]
     face = _lift(face)
     count = 4000
     up, around = 2 * _halton(count, 2) - 1, np.pi * _halton(count, 3)
@@ -192,6 +210,7 @@ def _relax(points: np.ndarray, free: np.ndarray, on_midline: np.ndarray, rounds:
         moved = points + 0.5 * np.where((free & ~on_midline)[:, None], target - points, 0.0)
         moved[:, 0] = np.where(free & ~on_midline, np.maximum(moved[:, 0], 0.5 * _spacing(moved)), points[:, 0])
         front = _is_front(moved) & (moved[:, 2] > -0.15)
+        moved = np.where(_outside_lids(moved)[:, None], moved, points)
         bare = surface.head_from_directions(surface.directions(moved))
         points = np.where((free & ~on_midline & ~front)[:, None], bare, moved)
         points[free & front, 2] = surface.base_depth(points[free & front, :2])
@@ -201,11 +220,13 @@ def _relax(points: np.ndarray, free: np.ndarray, on_midline: np.ndarray, rounds:
 def build_skin() -> Skin:
     """The skin of the whole head with holes for eyes, mouth and the cut neck."""
     opening = eye_opening()
-    eye = [_offset(opening, distance) for distance in (0.0, 0.013, 0.030, 0.052, 0.078)]
+    eye = [_offset(opening, distance) for distance in LID_OFFSETS]
     line, lip = _lip_points()
     flat = np.concatenate([*eye, line, lip, _nostril(), _brow_points()])
     neck = _neck_ring()
-    fixed = np.concatenate([_lift(flat), neck])
+    jaw = surface.head_from_directions(surface.directions(np.array(JAW_LANDMARKS)))
+    jaw[0, 0] = 0.0
+    fixed = np.concatenate([_lift(flat), neck, jaw])
     fixed[np.abs(fixed[:, 0]) < 1e-9, 0] = 0.0
     midline, sides = _candidates()
     middle = _thrown(fixed, midline, 0.7)
@@ -229,9 +250,14 @@ def build_skin() -> Skin:
     places = np.concatenate([places, places[side] * [-1, 1, 1]])
     mirror = np.concatenate([twin, side])
 
-    hull = ConvexHull(places).simplices
+    # the lids' inner rings are joined by hand below, which keeps lashes and creases free of jags
+    lids = np.arange(3 * EYE_COUNT)
+    outside = np.setdiff1d(np.arange(len(vertices)), np.concatenate([lids, mirror[lids]]))
+    hull = outside[ConvexHull(places[outside]).simplices]
     corners = places[hull]
-    facing = np.einsum("ij,ij->i", np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), corners.sum(1))
+    facing = np.einsum(
+        "ij,ij->i", np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), corners.sum(1)
+    )
     hull = np.where((facing < 0)[:, None], hull[:, ::-1], hull)
     neck_ids = len(flat) + np.arange(len(neck))
     hull = hull[~np.isin(hull, np.concatenate([neck_ids, mirror[neck_ids]])).all(1)]
@@ -240,10 +266,12 @@ def build_skin() -> Skin:
     if straddling.any():
         raise ValueError(f"built-in face: the midline is too sparse, {straddling.sum()} triangles cross it")
 
-    first_line = 5 * EYE_COUNT
+    first_line = 4 * EYE_COUNT
     ring = np.arange(EYE_COUNT)
     line_ids = first_line + np.arange(len(line))
-    left = left[~np.isin(left, ring).all(1)]
+    left = left[(left >= 4 * EYE_COUNT).any(1)]  # the eye's hole
+    pairs = [ring_strip(k * EYE_COUNT + ring[::-1], (k + 1) * EYE_COUNT + ring[::-1]) for k in range(3)]
+    left = np.concatenate([left, *pairs])
     # the lower lip gets its own copy of the line where the lips meet (all but the corners)
     copied = line_ids[:-1]
     above = half[:, 1] > surface.LIP_LINE(np.clip(half[:, 0], 0, 0.26))
@@ -269,7 +297,7 @@ def build_skin() -> Skin:
         "neck": np.concatenate([neck_ids, mirror[neck_ids[-2:0:-1]]]),
         "nostril_left": first_line + len(line) + len(lip) + np.arange(11),
     }
-    for name, depth in (("lid_1", 1), ("lid_2", 2), ("lid_3", 3), ("lid_4", 4)):
+    for name, depth in (("lid_1", 1), ("lid_2", 2), ("lid_3", 3)):
         loops[name] = depth * EYE_COUNT + ring
     loops["nostril_right"] = mirror[loops["nostril_left"]]
     return Skin(vertices, places, triangles, mirror, copied_all, loops)

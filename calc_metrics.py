@@ -1,0 +1,90 @@
+"""Measures how well a generator does what it is told, beside the same figures on photographs whose answer is known.
+
+    python calc_metrics.py --model runs/stage2 --perception_dir runs/perception --data runs/data/heldout64
+
+Generated: `--samples` images in rows of one identity and one noise, with expression, lighting and pose drawn anew.
+Photographs: as many of the held-out set (synthetic ones, with labels). The perception networks look at both. Writes
+one line to metric-control<samples>.jsonl in the run folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="a run folder (its newest snapshot) or a snapshot")
+    parser.add_argument("--perception_dir", type=Path, required=True, help="folder of the perception networks")
+    parser.add_argument("--data", type=Path, required=True, help="photographs with labels that no network has seen")
+    parser.add_argument("--samples", type=int, default=500)
+    parser.add_argument("--variation", type=int, default=5, help="images of one identity; default 5")
+    parser.add_argument("--truncation", type=float, default=1.0, help="ψ; default 1, none")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Flags to two measurements, and a table of both."""
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    if args.variation < 2 or args.samples < 2 * args.variation:
+        parser.error("--variation should be 2 or more, and --samples at least twice that: identity is compared in rows")
+
+    from datasets.reader import load_dataset
+    from datasets.schema import read_manifest
+    from discoface_tf2.generation import FaceGenerator, GenerationOptions, generate
+    from discoface_tf2.metrics.control import measure
+    from discoface_tf2.model_io import load_model
+    from discoface_tf2.perception import Perception
+    from vae import FactorSampler
+
+    model, perception = load_model(args.model), Perception.load(args.perception_dir)
+    sampler = FactorSampler.load(model.vae_dir)
+    if perception.layout != model.layout:
+        raise ValueError(f"{args.perception_dir}: expected networks of the model's layout {model.layout.to_dict()}. "
+                         f"Received: {perception.layout.to_dict()}")  # fmt: skip
+    if read_manifest(args.data).count < args.samples:
+        raise ValueError(f"{args.data}: expected at least --samples {args.samples} photographs")
+    options = GenerationOptions(
+        "all", -(-args.samples // args.variation), args.variation, args.seed, truncation=args.truncation
+    )
+
+    def generated() -> Iterator[tuple]:
+        drawn = generate(options, FaceGenerator.of(model, sampler), sampler, indices=range(args.samples))
+        for batch in drawn:
+            yield batch.images.clip(-1, 1), batch.coefficients, batch.subjects
+
+    def photographs() -> Iterator[tuple]:
+        fields = ("image", "coefficients", "subject")
+        dataset = load_dataset(args.data, image_size=model.config.resolution, batch_size=20, shuffle=False,
+                               repeat=False, fields=fields, drop_remainder=False)  # fmt: skip
+        left = args.samples
+        for batch in dataset:
+            images, coefficients, subjects = (batch[name].numpy()[:left] for name in fields)
+            yield images / 127.5 - 1.0, coefficients, subjects
+            left -= len(images)
+            if left <= 0:
+                return
+
+    figures = {"generated": measure(generated(), perception), "photographs": measure(photographs(), perception)}
+    print(f"{'':24}{'generated':>12}{'photographs':>14}")
+    for name, value in figures["generated"].items():
+        print(f"{name:24}{value:12.3f}{figures['photographs'][name]:14.3f}")
+    run = model.folder.parent.parent if model.folder.parent.name == "snapshots" else model.folder
+    facts = {"snapshot": model.folder.name, "kimg": model.facts.get("kimg"), "seed": args.seed,
+             "truncation": args.truncation, "data": args.data.name}  # fmt: skip
+    with open(run / f"metric-control{args.samples}.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps({**facts, **figures}) + "\n")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (OSError, ValueError) as error:
+        sys.exit(f"calc_metrics.py: error: {error}")

@@ -1,0 +1,169 @@
+"""Snapshots: folders that hold all that images need (weights, sizes and the decoders of the factors).
+
+RUN/snapshots/kimg000123/ holds `generator.weights.h5` (the moving average), `vae/` (the factors' decoders) and
+`model.json`, which is written last: where it stands, the snapshot is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from discoface_tf2.networks.config import NetworkConfig, build_generator
+from discoface_tf2.networks.generator import Generator
+from renderer.layout import CoefficientLayout
+from vae import FactorSampler
+from vae.model import ABBREVIATIONS
+from vae.sampler import MANIFEST as VAE_MANIFEST
+from vae.sampler import WEIGHTS as VAE_WEIGHTS
+
+FORMAT = "discoface_tf2 generator, version 1"
+MANIFEST = "model.json"
+WEIGHTS = "generator.weights.h5"
+VAE = "vae"
+_SNAPSHOT = re.compile(r"kimg(\d{6}(?:\.\d{3})?)")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A snapshot, ready to draw.
+
+    Attributes:
+        folder: where it lies.
+        generator: with the weights of the moving average.
+        config: sizes of the networks.
+        layout: sizes of the coefficient groups.
+        noise_dim: normal numbers beside λ.
+        facts: what the run noted: stage, preset, kimg, face_model, ….
+    """
+
+    folder: Path
+    generator: Generator
+    config: NetworkConfig
+    layout: CoefficientLayout
+    noise_dim: int
+    facts: dict[str, Any]
+
+    @property
+    def vae_dir(self) -> Path:
+        """The decoders' folder within the snapshot."""
+        return self.folder / VAE
+
+
+def snapshot_path(run: str | Path, kimg: float) -> Path:
+    """Where the run's snapshot after `kimg` thousand images lies: snapshots/kimg000123, or kimg000123.456."""
+    images = round(kimg * 1000)
+    rest = f".{images % 1000:03d}" if images % 1000 else ""
+    return Path(run) / "snapshots" / f"kimg{images // 1000:06d}{rest}"
+
+
+def newest_snapshot(run: str | Path) -> Path | None:
+    """The run's whole snapshot after the most images, or None."""
+    found = []
+    for folder in (Path(run) / "snapshots").glob("kimg*"):
+        name = _SNAPSHOT.fullmatch(folder.name)
+        if name and (folder / MANIFEST).is_file():
+            found.append((float(name[1]), folder))
+    return max(found)[1] if found else None
+
+
+def save_model(
+    folder: str | Path,
+    generator: Generator,
+    config: NetworkConfig,
+    layout: CoefficientLayout,
+    *,
+    noise_dim: int,
+    vae_dir: str | Path,
+    extra: Mapping[str, Any] | None = None,
+) -> Path:
+    """Writes a snapshot aside and renames it; one that is there already is replaced. Returns `folder`.
+
+    `extra` are facts worth remembering, as JSON holds them.
+    """
+    folder = Path(folder)
+    if config.input_size != layout.lambda_size + noise_dim:
+        raise ValueError(
+            f"save_model: expected input_size = λ + noise = {layout.lambda_size} + {noise_dim}. "
+            f"Received: {config.input_size}"
+        )
+    aside = folder.with_name(f"{folder.name}.tmp")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    generator.save_weights(aside / WEIGHTS)
+    for short in ABBREVIATIONS.values():
+        (aside / VAE / short).mkdir(parents=True)
+        for name in (VAE_WEIGHTS, VAE_MANIFEST):
+            shutil.copyfile(Path(vae_dir) / short / name, aside / VAE / short / name)
+    manifest = {
+        "format": FORMAT,
+        "network": config.to_dict(),
+        "layout": layout.to_dict(),
+        "noise_dim": noise_dim,
+        "facts": dict(extra or {}),
+    }
+    (aside / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if folder.exists():
+        shutil.rmtree(folder)
+    aside.replace(folder)
+    return folder
+
+
+def find_snapshot(path: str | Path) -> Path:
+    """The snapshot that `path` means: itself, or a run's newest. Raises FileNotFoundError when there is none."""
+    path = Path(path)
+    if (path / MANIFEST).is_file():
+        return path
+    newest = newest_snapshot(path)
+    if newest is None:
+        raise FileNotFoundError(
+            f"{path}: expected a run folder with snapshots/kimg…, or a snapshot folder with {MANIFEST}; see train.py"
+        )
+    return newest
+
+
+def load_model(path: str | Path, *, dtype: str = "float32") -> LoadedModel:
+    """The snapshot at `path`, or the newest of the run at `path`.
+
+    Raises FileNotFoundError or ValueError, with one line that names the file, when it is missing or damaged.
+    """
+    folder = find_snapshot(path)
+    manifest = folder / MANIFEST
+    try:
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        if content.get("format") != FORMAT:
+            raise ValueError(f"expected the format {FORMAT!r}. Received: {content.get('format')!r}")
+        config = NetworkConfig.from_dict(content["network"])
+        layout = CoefficientLayout.from_dict(content["layout"])
+        noise_dim, facts = int(content["noise_dim"]), dict(content["facts"])
+        if config.input_size != layout.lambda_size + noise_dim:
+            raise ValueError(f"input_size {config.input_size} is not λ + noise = {layout.lambda_size} + {noise_dim}")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{manifest}: not a snapshot of a generator ({error})") from None
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise FileNotFoundError(f"{weights}: no such file; the snapshot is incomplete, take another")
+    generator = build_generator(config, dtype=dtype)
+    try:
+        generator.load_weights(weights)
+    except Exception as error:  # h5py and Keras raise many kinds for a damaged or foreign file
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ValueError(f"{weights}: cannot read the weights of this generator ({reason})") from None
+    generator.trainable = False
+    return LoadedModel(folder, generator, config, layout, noise_dim, facts)
+
+
+def load_sampler(model: LoadedModel, vae_dir: str | Path | None = None) -> FactorSampler:
+    """The decoders of the snapshot, or those at `vae_dir`, which must be of the same layout."""
+    folder = model.vae_dir if vae_dir is None else Path(vae_dir)
+    sampler = FactorSampler.load(folder)
+    if sampler.layout != model.layout.to_dict():
+        raise ValueError(
+            f"{folder}: expected VAEs of {model.folder}'s layout, {model.layout.to_dict()}. Received: {sampler.layout}"
+        )
+    return sampler

@@ -1,0 +1,168 @@
+"""A folder of generated images: numbered PNGs, what each was drawn from, and a labelled sheet."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from tqdm import tqdm
+
+from discoface_tf2.generation import (
+    FaceGenerator,
+    GenerationOptions,
+    describe,
+    draw_rows,
+    exact,
+    generate,
+    to_uint8,
+)
+from discoface_tf2.model_io import WEIGHTS, LoadedModel, load_sampler
+from renderer.layout import CoefficientLayout
+from vae import FactorSampler
+from vae.model import ABBREVIATIONS
+from vae.sampler import WEIGHTS as VAE_WEIGHTS
+
+OPTIONS = "options.json"
+COEFFICIENTS = "coefficients.jsonl"
+SHEET = "sheet.png"
+SHEET_ROWS, SHEET_COLUMNS = 40, 20  # at most; the images beyond are in the folder all the same
+
+
+def write_pictures(
+    folder: str | Path,
+    options: GenerationOptions,
+    model: LoadedModel,
+    *,
+    vae_dir: str | Path | None = None,
+    batch_size: int = 16,
+) -> Path:
+    """Writes the images that are not there yet, `coefficients.jsonl` and the sheet; returns the sheet's path.
+
+    Raises ValueError when the folder holds images of other options or of another model.
+    """
+    folder = Path(folder)
+    sampler = load_sampler(model, vae_dir)
+    _claim(folder, options, model, Path(vae_dir) if vae_dir else model.vae_dir)
+    _write_coefficients(folder / COEFFICIENTS, options, sampler, model)
+    missing = [k for k in range(options.count) if not image_path(folder, k).is_file()]
+    if missing:
+        faces = FaceGenerator.of(model, sampler)
+        with tqdm(total=options.count, initial=options.count - len(missing), unit="img", mininterval=2) as progress:
+            for batch in generate(options, faces, sampler, batch_size=batch_size, indices=missing):
+                for k, pixels in zip(batch.indices, to_uint8(batch.images), strict=True):
+                    save_png(image_path(folder, int(k)), pixels)
+                progress.update(len(batch.indices))
+    if missing or not (folder / SHEET).is_file():
+        save_png(folder / SHEET, contact_sheet(folder, options, model.layout))
+    return folder / SHEET
+
+
+def image_path(folder: Path, index: int) -> Path:
+    """Where image `index` lies."""
+    return folder / f"{index:05d}.png"
+
+
+def save_png(path: Path, pixels: np.ndarray) -> None:
+    """Writes uint8 pixels [H, W, 3] aside and renames, so that a PNG that is there is whole."""
+    aside = path.with_name(f"{path.name}.tmp")
+    Image.fromarray(pixels).save(aside, format="png")
+    aside.replace(path)
+
+
+def _digest(*paths: Path) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _claim(folder: Path, options: GenerationOptions, model: LoadedModel, vae_dir: Path) -> None:
+    """Notes the options in the folder, or checks that they are those noted."""
+    ours: dict[str, Any] = {
+        **options.to_dict(),
+        "model": str(model.folder),
+        "weights": _digest(model.folder / WEIGHTS),
+        "vae": _digest(*(vae_dir / short / VAE_WEIGHTS for short in ABBREVIATIONS.values())),
+    }
+    path = folder / OPTIONS
+    if path.is_file():
+        try:
+            theirs = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path}: not the options of a folder of pictures ({error})") from None
+        different = [
+            f"{key}: {theirs.get(key)!r} there, {ours.get(key)!r} asked for"
+            for key in sorted({*theirs, *ours} - {"model"})  # the same model may lie elsewhere
+            if theirs.get(key) != ours.get(key)
+        ]
+        if different:
+            raise ValueError(f"{folder} holds images of other options ({'; '.join(different)}). Give another --out")
+        return
+    strange = next(folder.glob("[0-9]*.png"), None) if folder.is_dir() else None
+    if strange:
+        raise ValueError(f"{folder} holds images without {OPTIONS} ({strange.name}). Give another --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_text(path, json.dumps(ours, indent=2) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
+    aside = path.with_name(f"{path.name}.tmp")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+
+
+def _write_coefficients(path: Path, options: GenerationOptions, sampler: FactorSampler, model: LoadedModel) -> None:
+    """One JSON object an image: file, subject, variation, the factors of λ by name, and the noise."""
+    if path.is_file():
+        return
+    _write_text(path, "".join(json.dumps(record) + "\n" for record in _records(options, sampler, model)))
+
+
+def _records(options: GenerationOptions, sampler: FactorSampler, model: LoadedModel) -> Iterator[dict[str, Any]]:
+    for subject in range(options.subjects):
+        coefficients, noise = draw_rows(options, sampler, model.noise_dim, subject)
+        for column in range(options.variations):
+            yield {
+                "file": image_path(Path(), subject * options.variations + column).name,
+                "subject": subject,
+                "variation": column,
+                **describe(coefficients[column], model.layout),
+                "noise": exact(noise[column]),
+            }
+
+
+def contact_sheet(folder: Path, options: GenerationOptions, layout: CoefficientLayout) -> np.ndarray:
+    """All images of the folder in rows of subjects, labelled → uint8 [H, W, 3]. Poses are written under each image."""
+    rows, columns = min(options.subjects, SHEET_ROWS), min(options.variations, SHEET_COLUMNS)
+    with Image.open(image_path(folder, 0)) as first:
+        scale = -(-128 // first.width)  # small images are enlarged until a caption fits under them
+        side = first.width * scale
+    font = ImageFont.load_default(size=12)
+    left, top, caption = 78, 44, 16
+    sheet = Image.new("RGB", (left + columns * side, top + rows * (side + caption)), "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.text((6, 4), _title(options, rows, columns), "black", font)
+    lines = (folder / COEFFICIENTS).read_text(encoding="utf-8").splitlines()
+    for column in range(columns):
+        draw.text((left + column * side + 4, 24), f"variation {column}", "black", font)
+    for row in range(rows):
+        y = top + row * (side + caption)
+        draw.text((6, y + side // 2 - 6), f"subject {row}", "black", font)
+        for column in range(columns):
+            k, x = row * options.variations + column, left + column * side
+            with Image.open(image_path(folder, k)) as image:
+                sheet.paste(image.convert("RGB").resize((side, side), Image.Resampling.NEAREST), (x, y))
+            pitch, yaw, _ = json.loads(lines[k])["angles_degrees"]
+            draw.text((x + 4, y + side), f"pitch {pitch:+.0f}° yaw {yaw:+.0f}°", "dimgray", font)
+    return np.asarray(sheet)
+
+
+def _title(options: GenerationOptions, rows: int, columns: int) -> str:
+    varies = {"all": "expression, lighting and pose"}.get(options.factor, options.factor)
+    shown = f"; {rows} × {columns} shown" if rows * columns < options.count else ""
+    return f"along a row: {varies} (seed {options.seed}, truncation {options.truncation:g}{shown})"

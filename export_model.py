@@ -1,0 +1,41 @@
+"""Writes a snapshot as a TensorFlow SavedModel, which needs nothing of this project to run.
+
+python export_model.py --model runs/stage2 --out saved_model
+
+loaded = tf.saved_model.load("saved_model")
+loaded.signatures["latent"](z=tf.random.normal([4, n]))["image"]        # n: see saved_model/signatures.json
+loaded.signatures["coefficients"](coefficients=λ, noise=noise)["image"]
+loaded.truncation.assign(1.0)                                           # for both, from here on
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Flags to one call."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="a run folder (its newest snapshot) or a snapshot")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the SavedModel; one there is replaced")
+    parser.add_argument("--truncation", type=float, default=0.7, help="ψ to start with; default 0.7")
+    parser.add_argument("--vae_dir", type=Path, help="the four factor VAEs; default those within the snapshot")
+    args = parser.parse_args(argv)
+
+    # TensorFlow takes seconds to import, so usage errors come before it.
+    from discoface_tf2.export import export_saved_model
+    from discoface_tf2.model_io import load_model, load_sampler
+
+    model = load_model(args.model)
+    difference = export_saved_model(args.out, model, load_sampler(model, args.vae_dir), truncation=args.truncation)
+    print(f"{args.out}: SavedModel of {model.folder}; loaded back, its images differ by at most {difference:.2g}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (OSError, ValueError) as error:
+        sys.exit(f"export_model.py: error: {error}")

@@ -1,0 +1,90 @@
+"""A whole run on tiny networks: what it writes, that it resumes to the same weights, and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from tiny_training import tiny_config
+
+from discoface_tf2 import model_io
+from discoface_tf2.training.loop import Assets, train
+
+ROOM = np.random.default_rng(0).integers(0, 256, (64, 16, 16, 3), np.uint8)
+
+
+def photographs(start, batch):
+    """Image k of the run is ROOM[k], from any start."""
+    dataset = tf.data.Dataset.from_tensor_slices(ROOM).repeat().skip(start)
+    return dataset.batch(batch, drop_remainder=True)
+
+
+@pytest.fixture
+def assets(tiny_assets):
+    return Assets(
+        "photographs", str(tiny_assets / "vae"), str(tiny_assets / "perception"), str(tiny_assets / "face.npz")
+    )
+
+
+def weights(snapshot):
+    model = model_io.load_model(snapshot)
+    return [v.numpy() for v in model.generator.trainable_variables]
+
+
+def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, assets, capsys):
+    def options(kimg):
+        return tiny_config(1, kimg=kimg, imitate_kimg=0.008, warmup_kimg=0.004)
+
+    whole = train(options(0.032), assets, photographs, tmp_path / "whole")
+    train(options(0.020), assets, photographs, tmp_path / "parts")  # in the middle of the imitative phase
+    parts = train(options(0.032), assets, photographs, tmp_path / "parts")
+    output = capsys.readouterr().out
+    assert "going on from 0.02 kimg" in output
+    for phase in ("imitate", "imitative"):
+        assert f"kimg  {phase}" in output
+    assert whole.name == parts.name == "kimg000000.032"
+    for expected, received in zip(weights(whole), weights(parts), strict=True):
+        np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-5)
+    again = train(options(0.032), assets, photographs, tmp_path / "parts")
+    assert again == parts
+    assert "nothing to do" in capsys.readouterr().out
+
+    grids = sorted((tmp_path / "whole" / "grids").glob("*.png"))
+    assert [grid.name for grid in grids] == ["kimg000000.000.png", "kimg000000.032.png"]
+    assert Image.open(grids[-1]).size == (4 * 3 * 16, 8 * 16)
+    assert list((tmp_path / "whole" / "tensorboard").glob("events*"))
+    stage_2 = tiny_config(2, kimg=0.012)
+    second = train(stage_2, Assets(**{**vars(assets), "start_from": str(whole)}), photographs, tmp_path / "second")
+    facts = json.loads((second / model_io.MANIFEST).read_text())["facts"]
+    assert (facts["stage"], facts["kimg"]) == (2, 0.012)
+    assert any(np.abs(a - b).max() > 0 for a, b in zip(weights(whole), weights(second), strict=True))
+
+
+def test_assets_of_another_face_model_are_refused(tmp_path, assets):
+    other = Assets(**{**vars(assets), "face_model": "builtin"})
+    with pytest.raises(ValueError, match="VAEs were trained for another face model"):
+        train(tiny_config(), other, photographs, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, assets):
+    config = tiny_config(1, kimg=0.032, imitate_kimg=0.032, learning_rate=1e30, tick_kimg=0.016)
+    with pytest.raises(FloatingPointError, match="warmup_l1 stopped being finite before"):
+        train(config, assets, photographs, tmp_path / "run")
+
+
+def test_a_snapshot_without_its_discriminator_is_refused_by_stage_2(tmp_path, assets):
+    (tmp_path / "kimg000001").mkdir()
+    incomplete = Assets(**{**vars(assets), "start_from": str(tmp_path / "kimg000001")})
+    with pytest.raises(FileNotFoundError, match=r"generator\.weights\.h5"):
+        train(tiny_config(2), incomplete, photographs, tmp_path / "run")
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path, assets):
+    config = tiny_config(1, kimg=0.008, imitate_kimg=0.008)
+    train(config, assets, photographs, tmp_path / "run")
+    for part in (tmp_path / "run" / "checkpoints").glob("ckpt-*.index"):
+        part.write_bytes(b"not a checkpoint")
+    with pytest.raises(ValueError, match="this checkpoint cannot be read"):
+        train(tiny_config(1, kimg=0.016, imitate_kimg=0.008), assets, photographs, tmp_path / "run")
