@@ -54,14 +54,18 @@ class TrainingState:
         self.mean_path_length = tf.Variable(
             0.0, trainable=False, name="mean_path_length", aggregation=tf.VariableAggregation.MEAN
         )
+        # The variables themselves, in order: tf.train.Checkpoint does not find all sublayers of a Keras 3 model.
+        holders = {
+            "generator": self.generator,
+            "average": self.average,
+            "discriminator": self.discriminator,
+            "generator_optimizer": self.generator_optimizer,
+            "discriminator_optimizer": self.discriminator_optimizer,
+        }
         self.checkpoint = tf.train.Checkpoint(
-            generator=self.generator,
-            average=self.average,
-            discriminator=self.discriminator,
-            generator_optimizer=self.generator_optimizer,
-            discriminator_optimizer=self.discriminator_optimizer,
             images=self.images,
             mean_path_length=self.mean_path_length,
+            **{name: [variable.value for variable in holder.variables] for name, holder in holders.items()},
         )
 
     @property
