@@ -30,7 +30,25 @@ test: .venv/installed lint
 # ---- the main job, one step a target; a target's file exists only when its step is done -------------------------
 
 DATA := $(RUN)/photographs/dataset.json
-VAES := $(FACTORS:%=$(VAES): $(DATA)
+VAES := $(RUN)/vae.done
+PERCEPTION := $(RUN)/perception/perception.json
+STAGE1 := $(RUN)/stage1.done
+STAGE2 := $(RUN)/stage2.done
+SHEETS := $(PICTURES:%=$(RUN)/pictures/%/.done)
+EXPORT := $(RUN)/saved_model/.done
+
+demo: $(EXPORT) $(SHEETS)
+	@echo
+	@echo "pictures:    $(PICTURES:%=$(RUN)/pictures/%/sheet.png)"
+	@echo "grids:       $(RUN)/stage1/grids $(RUN)/stage2/grids"
+	@echo "TensorBoard: $(BIN)/tensorboard --logdir $(RUN)"
+	@echo "SavedModel:  $(RUN)/saved_model"
+
+$(DATA): | .venv/installed
+	@echo "== 1/7 synthetic photographs"
+	$(BIN)/python -m datasets.make_synthetic --out $(@D) --count 10000 --image_size 64 --seed 0
+
+$(VAES): $(DATA)
 	@echo "== 2/7 factor VAEs"
 	$(BIN)/python -m vae.train --factor all --data $(<D) --out $(RUN)/vae --preset quick
 	@touch $@
