@@ -37,7 +37,7 @@ STAGE2 := $(RUN)/stage2.done
 SHEETS := $(PICTURES:%=$(RUN)/pictures/%/.done)
 EXPORT := $(RUN)/saved_model/.done
 
-demo: $(EXPORT) $(SHEETS)
+demo: $(SHEETS) $(EXPORT)
 	@echo
 	@echo "pictures:    $(PICTURES:%=$(RUN)/pictures/%/sheet.png)"
 	@echo "grids:       $(RUN)/stage1/grids $(RUN)/stage2/grids"

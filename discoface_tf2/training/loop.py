@@ -129,6 +129,7 @@ class _Run:
         try:
             while shown < total:
                 phase = config.phase(shown / 1000)
+                state.set_phase(phase)
                 terms = self.step(images, phase)
                 if phase != "imitate":
                     terms = terms | self.step.penalties(images, shown // batch)

@@ -31,8 +31,12 @@ def _adam(learning_rate: float, beta_2: float, interval: int) -> keras.optimizer
     The penalty's own update makes interval + 1 updates of what would be `interval` (StyleGAN2, appendix B), so the
     learning rate and the decay are slowed by interval / (interval + 1).
     """
-    slower = interval / (interval + 1) if interval else 1.0
+    slower = _lazy_factor(interval)
     return keras.optimizers.Adam(learning_rate * slower, beta_1=0.0, beta_2=beta_2**slower, epsilon=1e-8)
+
+
+def _lazy_factor(interval: int) -> float:
+    return interval / (interval + 1) if interval else 1.0
 
 
 class TrainingState:
@@ -72,6 +76,15 @@ class TrainingState:
     def kimg(self) -> float:
         """Thousands of images shown in this stage."""
         return int(self.images.numpy()) / 1000
+
+    def set_phase(self, phase: str) -> None:
+        """Gives the generator the learning rate of a phase; its optimiser's other state goes on."""
+        config = self.config
+        rate = config.generator_learning_rate or config.learning_rate
+        if phase == "imitate":
+            rate = config.imitate_learning_rate or rate
+        interval = config.pl_interval if config.pl_weight else 0
+        self.generator_optimizer.learning_rate = rate * _lazy_factor(interval)
 
     def update_average(self, images_shown: tf.Tensor) -> None:
         """One step of the moving average, in cross-replica context: half-life `ema_kimg`, shorter at the start."""

@@ -99,7 +99,7 @@ def test_every_term_is_there_and_everything_moves(make_step, stage, phase):
     before = [v.numpy() for v in state.generator.trainable_variables]
     terms = {**step(PHOTOGRAPHS, phase), **step.penalties(PHOTOGRAPHS, 0)}
     expected = {"generator", "discriminator", "identity", "landmarks", "lighting", "skin", "score_real", "score_fake",
-                "r1", "path_length"}  # fmt: skip
+                "image_l1", "r1", "path_length"}  # fmt: skip
     assert set(terms) == expected | ({"expression_warp", "lighting_change"} if stage == 2 else set())
     assert all(np.isfinite(float(value)) for value in terms.values())
     assert int(state.images) == 4
@@ -108,6 +108,15 @@ def test_every_term_is_there_and_everything_moves(make_step, stage, phase):
     assert not still
     for average, now in zip(state.average.trainable_variables, state.generator.trainable_variables, strict=True):
         assert np.abs(average.numpy() - now.numpy()).max() < np.abs(now.numpy()).max() + 1
+
+
+def test_imitation_has_its_own_learning_rate(make_step):
+    state = make_step(tiny_config(learning_rate=0.002, imitate_learning_rate=0.01, pl_weight=2.0, pl_interval=4)).state
+    rates = []
+    for phase in ("imitate", "warmup", "imitate", "imitative"):
+        state.set_phase(phase)
+        rates.append(float(state.generator_optimizer.learning_rate))
+    np.testing.assert_allclose(rates, [0.008, 0.0016, 0.008, 0.0016], rtol=1e-6)  # × 4 / 5: lazy path length
 
 
 def test_a_checkpoint_brings_everything_back(make_step, tmp_path):
