@@ -44,6 +44,7 @@ class TrainingConfig:
     mapping_layers: int = 4
     mapping_width: int = 256
     mapping_lr_multiplier: float = 0.1
+    standardize_input: bool = False  # divide λ by its standard deviation; the reference feeds it as it is
     noise_dim: int = 32  # numbers beside λ, for all that the face model does not cover
     layer_noise: bool = False  # StyleGAN2's noise inputs, one map a layer, shared by the images of a step
     dtype: str = "float32"  # or mixed_bfloat16, for the generator and the discriminator
@@ -108,7 +109,9 @@ class TrainingConfig:
 _AT_64 = LossWeights(skin=10.0, image_l1=3.0)
 # A short run needs a mapping network that learns as fast as the rest (0.01 is for 15 million images), and a small
 # R1 penalty: StyleGAN2's own rule, 0.0002 · 64² / 16, would be 0.05.
-_SHORT = dict(weights=_AT_64, mapping_lr_multiplier=1.0, r1_gamma=1.0)
+# λ is standardised: expressions and angles are small beside 62 numbers of identity and 32 of noise. After 6 kimg of
+# imitation the L1 term is 0.270 with it, 0.322 without, and without it expression had not been learnt after 240 kimg.
+_SHORT = dict(standardize_input=True, weights=_AT_64, mapping_lr_multiplier=1.0, r1_gamma=1.0)
 
 # One line a preset and stage: only what differs from TrainingConfig's defaults.
 PRESETS: dict[str, dict[int, dict[str, Any]]] = {

@@ -28,6 +28,7 @@ class NetworkConfig:
     w_dim: int = 512
     mapping_lr_multiplier: float = 0.01
     normalize_input: bool = False  # the method feeds λ as it is
+    scale_input: bool = False  # … or each input divided by its standard deviation
     minibatch_std_group: int = 4  # images a group of the discriminator's minibatch standard deviation; 1: none
 
     def __post_init__(self) -> None:
@@ -80,6 +81,7 @@ def build_generator(config: NetworkConfig, *, dtype: str = "float32", seed: int 
         config.w_dim,
         lr_multiplier=config.mapping_lr_multiplier,
         normalize_input=config.normalize_input,
+        scale_input=config.scale_input,
         seed=seed,
         dtype="float32",  # a small part of the time, and coefficients deserve more than 8 bits
         name="mapping",

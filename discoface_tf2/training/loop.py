@@ -84,10 +84,16 @@ def train(
     renderer = FaceRenderer(face_model, image_size=config.resolution, part="face")
     with strategy.scope():
         state = TrainingState(config, face_model.layout.lambda_size)
+        state.set_input_scale(_sample_lambdas(sampler, 4096))
     if assets.start_from:
         state.load_snapshot(Path(assets.start_from))
     resumed = open_run(directory, {"training": config.to_dict(), "assets": _asset_options(assets)})
     return _Run(config, assets, directory, strategy, state, sampler, renderer, perception).train(photographs, resumed)
+
+
+def _sample_lambdas(sampler: FactorSampler, count: int) -> np.ndarray:
+    """λ [count, L] as the run will draw them, the same in every run."""
+    return sampler.sample(tf.random.stateless_normal([count, sampler.latent_size], [0, 0])).numpy()
 
 
 def _asset_options(assets: Assets) -> dict[str, str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from discoface_tf2.config import TrainingConfig
@@ -22,6 +23,7 @@ def network_config(config: TrainingConfig, lambda_size: int) -> NetworkConfig:
         mapping_width=config.mapping_width,
         w_dim=config.mapping_width,
         mapping_lr_multiplier=config.mapping_lr_multiplier,
+        scale_input=config.standardize_input,
     )
 
 
@@ -76,6 +78,15 @@ class TrainingState:
     def kimg(self) -> float:
         """Thousands of images shown in this stage."""
         return int(self.images.numpy()) / 1000
+
+    def set_input_scale(self, lambdas: np.ndarray) -> None:
+        """Where the mapping scales its inputs: to standard deviation 1, as the samples `lambdas` [N, λ] have it."""
+        if not self.config.standardize_input:
+            return
+        scale = np.ones(self.networks.input_size, np.float32)  # the noise beside λ is normal already
+        scale[: lambdas.shape[1]] = 1.0 / np.maximum(lambdas.std(0), 1e-3)
+        for network in (self.generator, self.average):
+            network.mapping.input_scale.assign(scale)
 
     def set_phase(self, phase: str) -> None:
         """Gives the generator the learning rate of a phase; its optimiser's other state goes on."""

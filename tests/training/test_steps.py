@@ -110,6 +110,23 @@ def test_every_term_is_there_and_everything_moves(make_step, stage, phase):
         assert np.abs(average.numpy() - now.numpy()).max() < np.abs(now.numpy()).max() + 1
 
 
+def test_standardised_inputs_reach_the_mapping_with_unit_deviation(make_step, tiny_sampler):
+    lambdas = tiny_sampler.sample(tf.random.stateless_normal([500, tiny_sampler.latent_size], [1, 2])).numpy()
+    state = make_step(tiny_config(standardize_input=True)).state
+    state.set_input_scale(lambdas)
+    size = lambdas.shape[1]
+    scale = state.average.mapping.input_scale.numpy()
+    moving = lambdas.std(0) > 1e-3
+    np.testing.assert_allclose((lambdas * scale[:size]).std(0)[moving], 1.0, rtol=1e-4)
+    np.testing.assert_array_equal(scale[size:], 1.0)
+    # The mapping of scaled inputs is that of a mapping without scale on inputs scaled before.
+    plain = make_step(tiny_config(standardize_input=False)).state
+    inputs = np.pad(lambdas[:3], [(0, 0), (0, 4)])
+    np.testing.assert_allclose(
+        state.generator.mapping(inputs), plain.generator.mapping(inputs * scale), rtol=1e-4, atol=1e-5
+    )
+
+
 def test_imitation_has_its_own_learning_rate(make_step):
     state = make_step(tiny_config(learning_rate=0.002, imitate_learning_rate=0.01, pl_weight=2.0, pl_interval=4)).state
     rates = []
