@@ -96,10 +96,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     # TensorFlow takes seconds to import, so usage errors and --dry-run come before it.
     from datasets.reader import load_dataset
+    from datasets.schema import read_manifest
     from datasets.shards import clear_read_errors
     from discoface_tf2.training.distribution import make_strategy
     from discoface_tf2.training.loop import Assets, train
 
+    read_manifest(args.data)  # before anything is made
     start_from = str(start_snapshot(args.run_id, args.snapshot)) if args.run_id else None
     assets = Assets(args.data, args.vae_dir, args.perception_dir, args.face_model, start_from)
 

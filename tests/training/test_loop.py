@@ -65,7 +65,7 @@ def test_assets_of_another_face_model_are_refused(tmp_path, assets):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, assets):
-    config = tiny_config(1, kimg=0.032, imitate_kimg=0.032, learning_rate=1e30, tick_kimg=0.016)
+    config = tiny_config(1, kimg=0.032, imitate_kimg=0.032, imitate_learning_rate=1e30, tick_kimg=0.016)
     with pytest.raises(FloatingPointError, match="warmup_l1 stopped being finite before"):
         train(config, assets, photographs, tmp_path / "run")
 
