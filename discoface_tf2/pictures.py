@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
+from discoface_tf2.files import write_json, write_text
 from discoface_tf2.generation import (
     FaceGenerator,
     GenerationOptions,
@@ -107,20 +108,14 @@ def _claim(folder: Path, options: GenerationOptions, model: LoadedModel, vae_dir
     if strange:
         raise ValueError(f"{folder} holds images without {OPTIONS} ({strange.name}). Give another --out")
     folder.mkdir(parents=True, exist_ok=True)
-    _write_text(path, json.dumps(ours, indent=2) + "\n")
-
-
-def _write_text(path: Path, text: str) -> None:
-    aside = path.with_name(f"{path.name}.tmp")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    write_json(path, ours)
 
 
 def _write_coefficients(path: Path, options: GenerationOptions, sampler: FactorSampler, model: LoadedModel) -> None:
     """One JSON object an image: file, subject, variation, the factors of λ by name, and the noise."""
     if path.is_file():
         return
-    _write_text(path, "".join(json.dumps(record) + "\n" for record in _records(options, sampler, model)))
+    write_text(path, "".join(json.dumps(record) + "\n" for record in _records(options, sampler, model)))
 
 
 def _records(options: GenerationOptions, sampler: FactorSampler, model: LoadedModel) -> Iterator[dict[str, Any]]:

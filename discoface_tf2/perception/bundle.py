@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from discoface_tf2.files import write_json
 from discoface_tf2.perception.identity import Identity
 from discoface_tf2.perception.parsing import Parsing
 from discoface_tf2.perception.reconstruction import Reconstruction
@@ -121,10 +122,3 @@ def load_weights(network: keras.Model, folder: Path) -> None:
     except (OSError, ValueError, KeyError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(f"{path}: damaged, or weights of other sizes than {MANIFEST} says ({reason})") from None
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Writes `content` aside as indented JSON and renames it."""
-    aside = path.with_name(path.name + ".tmp")
-    aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    aside.replace(path)

@@ -13,8 +13,9 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from discoface_tf2.files import write_json
 from discoface_tf2.perception import evaluate
-from discoface_tf2.perception.bundle import NETWORKS, Perception, load_weights, save_weights, weights_path, write_json
+from discoface_tf2.perception.bundle import NETWORKS, Perception, load_weights, save_weights, weights_path
 from discoface_tf2.perception.mirror import mirror_matrix
 from discoface_tf2.perception.objectives import IdentityObjective, Objective, ParsingObjective, ReconstructionObjective
 from discoface_tf2.perception.samples import Samples, Views

@@ -84,7 +84,8 @@ def train(
     renderer = FaceRenderer(face_model, image_size=config.resolution, part="face")
     with strategy.scope():
         state = TrainingState(config, face_model.layout.lambda_size)
-        state.set_input_scale(_sample_lambdas(sampler, 4096))
+        if config.standardize_input:
+            state.set_input_scale(_sample_lambdas(sampler, 4096))
     if assets.start_from:
         state.load_snapshot(Path(assets.start_from))
     resumed = open_run(directory, {"training": config.to_dict(), "assets": _asset_options(assets)})
@@ -131,11 +132,12 @@ class _Run:
         batches = self._batches(photographs)
         images = next(batches)
         self._grid(images)
-        tick = _Tick()
+        tick, phase = _Tick(), ""
         try:
             while shown < total:
-                phase = config.phase(shown / 1000)
-                state.set_phase(phase)
+                if config.phase(shown / 1000) != phase:
+                    phase = config.phase(shown / 1000)
+                    state.set_phase(phase)
                 terms = self.step(images, phase)
                 if phase != "imitate":
                     terms = terms | self.step.penalties(images, shown // batch)

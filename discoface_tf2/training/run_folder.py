@@ -7,16 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from discoface_tf2.files import write_json
+
 OPTIONS = "options.json"
 # Options that say how long, or how often to look: a run may go on with others.
 _FREE = ("kimg", "tick_kimg", "image_kimg", "snapshot_kimg")
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes aside and renames, so that a reader never sees half a file."""
-    aside = path.with_suffix(path.suffix + ".tmp")
-    aside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    aside.replace(path)
 
 
 def read_json(path: Path) -> dict[str, Any]:

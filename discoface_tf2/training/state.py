@@ -52,7 +52,7 @@ class TrainingState:
         self.discriminator = build_discriminator(self.networks, dtype=config.dtype, seed=config.seed)
         self.average.set_weights(self.generator.get_weights())
         generator_rate = config.generator_learning_rate or config.learning_rate
-        self.generator_optimizer = _adam(generator_rate, config.beta_2, config.pl_interval if config.pl_weight else 0)
+        self.generator_optimizer = _adam(generator_rate, config.beta_2, self._penalty_interval)
         self.discriminator_optimizer = _adam(config.learning_rate, config.beta_2, config.r1_interval)
         self.generator_optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
@@ -79,10 +79,13 @@ class TrainingState:
         """Thousands of images shown in this stage."""
         return int(self.images.numpy()) / 1000
 
+    @property
+    def _penalty_interval(self) -> int:
+        """Steps between the generator's penalties; 0: it has none."""
+        return self.config.pl_interval if self.config.pl_weight else 0
+
     def set_input_scale(self, lambdas: np.ndarray) -> None:
         """Where the mapping scales its inputs: to standard deviation 1, as the samples `lambdas` [N, λ] have it."""
-        if not self.config.standardize_input:
-            return
         scale = np.ones(self.networks.input_size, np.float32)  # the noise beside λ is normal already
         scale[: lambdas.shape[1]] = 1.0 / np.maximum(lambdas.std(0), 1e-3)
         for network in (self.generator, self.average):
@@ -94,8 +97,7 @@ class TrainingState:
         rate = config.generator_learning_rate or config.learning_rate
         if phase == "imitate":
             rate = config.imitate_learning_rate or rate
-        interval = config.pl_interval if config.pl_weight else 0
-        self.generator_optimizer.learning_rate = rate * _lazy_factor(interval)
+        self.generator_optimizer.learning_rate = rate * _lazy_factor(self._penalty_interval)
 
     def update_average(self, images_shown: tf.Tensor) -> None:
         """One step of the moving average, in cross-replica context: half-life `ema_kimg`, shorter at the start."""
