@@ -1,19 +1,25 @@
 """Prints milliseconds per image of the rasteriser alone and of the whole step from coefficients to picture.
 
-    python -m benchmarks.renderer --batch 8 16 32 --image_size 64
+    python -m benchmarks.renderer                      # the two meshes that docs/renderer.md has figures for
+    python -m benchmarks.renderer --face_model builtin --batch 8 16 32 --image_size 64
     python -m benchmarks.renderer --face_model sphere --triangles 70700 --batch 8 --image_size 256
 
-Run it with -m: as a plain script its own file name would hide the package.
-`sphere` is a made-up model with as many triangles as asked for, round, filling most of the picture.
+Run it with -m: as a plain script its own file name would hide the package. `sphere` is a made-up model with as many
+triangles as asked for, round, filling most of the picture. Each figure is the least of many calls, in turn with a
+fixed reference (a product of two 512 × 512 matrices): where that is slow too, the machine was busy. `cpu` is the
+processor time of all threads, which a busy machine disturbs less. Memory is the peak of the process so far,
+TensorFlow and the model included.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -59,23 +65,44 @@ def sphere_model(triangle_count: int, radius: float = 1.0, components: int = 32)
     )
 
 
-def milliseconds(function: Callable[[], object], repeats: int) -> float:
-    """The median time of a call, after two calls to warm up."""
-    times = []
-    for _ in range(repeats + 2):
-        start = time.perf_counter()
+class Timing(NamedTuple):
+    """Milliseconds of a call."""
+
+    wall: float  # the least of all calls
+    cpu: float  # of all threads, the least
+    reference: float  # the least of the reference's calls, made in between
+
+
+def measure_call(function: Callable[[], object], repeats: int) -> Timing:
+    """Times calls, after two to warm up."""
+    matrix = tf.random.stateless_normal([512, 512], [0, 0])
+    for _ in range(2):
         function()
-        times.append(time.perf_counter() - start)
-    return 1000 * float(np.median(times[2:]))
+        tf.matmul(matrix, matrix).numpy()
+    times = []
+    for _ in range(repeats):
+        start, cpu = time.perf_counter(), time.process_time()
+        function()
+        middle, used = time.perf_counter(), time.process_time() - cpu
+        tf.matmul(matrix, matrix).numpy()
+        times.append((middle - start, used, time.perf_counter() - middle))
+    return Timing(*(1000 * float(v) for v in np.min(times, 0)))
 
 
-def measure(renderer: FaceRenderer, batch: int, repeats: int) -> dict[str, float]:
-    """Milliseconds per image, by what is measured."""
+def peak_memory() -> float:
+    """The largest size of this process so far, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(
+    renderer: FaceRenderer, batch: int, repeats: int, modes: Sequence[str]
+) -> Iterator[tuple[str, str, Timing]]:
+    """What is measured, the mode, and the times of a whole batch."""
     size = (renderer.camera.image_size,) * 2
     matrix = renderer.camera.view_projection()[None]
     scale = np.concatenate([np.full(renderer.layout.lambda_size - 30, 0.5), [0.1, 0.4, 0.1], np.full(27, 0.1)])
-    coefficients = np.random.default_rng(1).normal(0, scale, [batch, renderer.layout.lambda_size])
-    coefficients = tf.constant(coefficients, tf.float32)
+    drawn = np.random.default_rng(1).normal(0, scale, [batch, renderer.layout.lambda_size])
+    coefficients = tf.constant(drawn, tf.float32)
     vertices = renderer.vertices(coefficients)
 
     def raster(vertices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -92,38 +119,53 @@ def measure(renderer: FaceRenderer, batch: int, repeats: int) -> dict[str, float
             loss = tf.reduce_mean(tf.square(renderer(coefficients).image))
         return tape.gradient(loss, coefficients)
 
-    results = {}
     for name, function, argument in (
         ("rasterize", raster, vertices),
         ("whole step", draw, coefficients),
         ("with gradient", gradient, coefficients),
     ):
-        compiled = tf.function(function)
-        results[f"{name}, eager"] = milliseconds(partial(function, argument), repeats) / batch
-        results[f"{name}, compiled"] = milliseconds(partial(compiled, argument), repeats) / batch
-    return results
+        for mode in modes:
+            if mode == "xla" and function is not raster:
+                continue  # vertex normals sum with an operation that XLA does not have
+            compiled = function if mode == "eager" else tf.function(function, jit_compile=mode == "xla")
+            yield name, mode, measure_call(partial(compiled, argument), repeats)
+
+
+def report(renderer: FaceRenderer, batches: Sequence[int], repeats: int, modes: Sequence[str]) -> None:
+    """Prints the table of one renderer."""
+    print(
+        f"\n{renderer.face_model.name}: {len(renderer.face_model.mean_shape)} vertices, {len(renderer.triangles)} "
+        f"triangles, {renderer.camera.image_size}x{renderer.camera.image_size}; milliseconds per image"
+    )
+    print(f"{'':16s}{'mode':8s}{'batch':>6s}{'wall':>9s}{'cpu':>9s}{'reference':>11s}{'memory':>9s}")
+    for batch in batches:
+        for name, mode, timing in measure(renderer, batch, repeats, modes):
+            print(
+                f"{name:16s}{mode:8s}{batch:6d}{timing.wall / batch:9.3f}{timing.cpu / batch:9.3f}"
+                f"{timing.reference:8.2f} ms{peak_memory():6.0f} MB",
+                flush=True,
+            )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--face_model", default="builtin", help="builtin, sphere or a .npz (default: builtin)")
+    parser.add_argument("--face_model", help="builtin, sphere or a .npz (default: two spheres, at 64 and 256 pixels)")
     parser.add_argument("--triangles", type=int, default=7000, help="of the sphere (default: 7000)")
     parser.add_argument("--part", choices=("face", "head"), default="face")
     parser.add_argument("--image_size", type=int, default=64, help="pixels (default: 64)")
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8, 16, 32], help="batch sizes (default: 1 8 16 32)")
-    parser.add_argument("--repeats", type=int, default=20, help="timed calls; the median counts (default: 20)")
-    args = parser.parse_args(argv)
-    model = sphere_model(args.triangles) if args.face_model == "sphere" else load_face_model(args.face_model)
-    renderer = FaceRenderer(model, args.image_size, args.part)
-    print(
-        f"{model.name}: {len(model.mean_shape)} vertices, {len(renderer.triangles)} triangles, "
-        f"{args.image_size}x{args.image_size}; milliseconds per image"
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8], help="batch sizes (default: 1 8)")
+    parser.add_argument("--repeats", type=int, default=50, help="timed calls; the least counts (default: 50)")
+    parser.add_argument(
+        "--modes", nargs="+", choices=("eager", "graph", "xla"), default=["eager", "graph", "xla"], help="default: all"
     )
-    table = {batch: measure(renderer, batch, args.repeats) for batch in args.batch}
-    print(f"{'batch':24s}" + "".join(f"{batch:9d}" for batch in table))
-    for name in next(iter(table.values())):
-        print(f"{name:24s}" + "".join(f"{row[name]:9.3f}" for row in table.values()))
+    args = parser.parse_args(argv)
+    settings = [("sphere", 7000, 64), ("sphere", 70700, 256)]
+    if args.face_model:
+        settings = [(args.face_model, args.triangles, args.image_size)]
+    for kind, triangles, image_size in settings:
+        model = sphere_model(triangles) if kind == "sphere" else load_face_model(kind)
+        report(FaceRenderer(model, image_size, args.part), args.batch, args.repeats, args.modes)
 
 
 if __name__ == "__main__":
