@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from renderer.builtin import parts, surface, template
+from renderer.builtin import features, lines, parts, surface, template
 
 REGIONS = (
     "skin", "scalp", "ear", "neck", "brow", "lid", "lash", "lips", "nostril", "mouth", "gum", "teeth", "eye_white",
@@ -115,20 +115,20 @@ def hairline(points: np.ndarray) -> np.ndarray:
 def brow_mask(points: np.ndarray) -> np.ndarray:
     """[N] how much of the place is covered by the eyebrow."""
     x, y, z = np.abs(points[:, 0]), points[:, 1], points[:, 2]
-    middle, half = template.brow_line(x)
-    across = 1.0 - surface.smoothstep(0.5, 1.45, np.abs(y - middle) / half)
-    along = surface.smoothstep(0.125, 0.185, x) * surface.smoothstep(0.615, 0.54, x)
+    middle, half = lines.brow_line(x)
+    across = 1.0 - surface.smoothstep(0.4, 1.5, np.abs(y - middle) / np.maximum(half, 0.013))
+    along = surface.smoothstep(0.125, 0.215, x) * surface.smoothstep(0.605, 0.50, x)
     return across * along * (z > -0.15)
 
 
 def lip_mask(points: np.ndarray) -> np.ndarray:
     """[N] 1 on the red of the lips, 0 outside, with a narrow border."""
     x, y = np.abs(points[:, 0]), points[:, 1]
-    inside = np.minimum(x, surface.MOUTH_HALF)
-    top, bottom = surface.LIP_TOP(inside), surface.LIP_BOTTOM(inside)
+    inside = np.minimum(x, features.MOUTH_HALF)
+    top, bottom = features.LIP_TOP(inside), features.LIP_BOTTOM(inside)
     out = np.maximum(y - top, bottom - y)
-    beside = surface.smoothstep(surface.MOUTH_HALF + 0.012, surface.MOUTH_HALF - 0.004, x)
-    return surface.smoothstep(0.008, -0.005, out) * beside * (points[:, 2] > 0.0)
+    beside = surface.smoothstep(features.MOUTH_HALF + 0.012, features.MOUTH_HALF - 0.004, x)
+    return surface.smoothstep(0.011, -0.009, out) * beside * (points[:, 2] > 0.0)
 
 
 def build_head() -> Head:
@@ -178,7 +178,7 @@ def build_head() -> Head:
 
 
 def _below_line(skin: template.Skin) -> np.ndarray:
-    lower = skin.vertices[:, 1] < surface.LIP_LINE(np.clip(np.abs(skin.vertices[:, 0]), 0, 0.26)) - 1e-6
+    lower = skin.vertices[:, 1] < features.LIP_LINE(np.clip(np.abs(skin.vertices[:, 0]), 0, 0.26)) - 1e-6
     copies = np.setdiff1d(skin.loops["lip_lower"], skin.loops["lip_upper"])
     lower[copies] = True
     return lower
@@ -256,9 +256,9 @@ def _landmarks(skin: template.Skin) -> np.ndarray:
     def frontal(places: tuple) -> list[int]:
         return [int(front[np.hypot(*(points[front, :2] - place).T).argmin()]) for place in places]
 
-    jaw = [int(half[np.linalg.norm(points[half] - place, axis=1).argmin()]) for place in template.JAW_LANDMARKS]
+    jaw = [int(half[np.linalg.norm(points[half] - place, axis=1).argmin()]) for place in lines.JAW_LANDMARKS]
     brow, nose, nostrils, lip = frontal(_BROW), frontal(_NOSE), frontal(_NOSTRILS), frontal(_LIPS)
-    eye_loop, half_eye = skin.loops["eye_left"], template.EYE_COUNT // 2
+    eye_loop, half_eye = skin.loops["eye_left"], lines.EYE_COUNT // 2
     x = points[eye_loop, 0]
 
     def at(ids: np.ndarray, place: float) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from renderer.builtin.assembly import Head
+from renderer.builtin.features import MOUTH_HALF, eye_opening
+from renderer.builtin.lines import EYE_COUNT
 from renderer.builtin.shapes import window
-from renderer.builtin.surface import EYE_CENTRE, LID_RADIUS, MOUTH_HALF, smoothstep
-from renderer.builtin.template import eye_opening
+from renderer.builtin.surface import EYE_CENTRE, LID_RADIUS, smoothstep
 
 JAW_AXIS = np.array([0.0, 0.02, -0.50])
 JAW_ANGLE = np.radians(14.0)
@@ -64,7 +65,7 @@ class _Mover:
     def blink(self) -> np.ndarray:
         """Both lids close: the upper lid slides down over the ball, the lower one rises a little to meet it."""
         points, result = self.points, np.zeros_like(self.points)
-        opening = eye_opening()
+        opening = eye_opening(EYE_COUNT)
         half = len(opening) // 2
         x = np.abs(points[:, 0])
         upper_x, upper_y = opening[: half + 1].T
@@ -73,14 +74,16 @@ class _Mover:
         lower_x, lower_y = np.append(lower_x, upper_x[-1]), np.append(lower_y, upper_y[-1])
         top, bottom = np.interp(x, upper_x, upper_y), np.interp(x, lower_x, lower_y)
         meet = bottom + 0.22 * (top - bottom)
+        # the upper lid closes over the lower one, so that eyes that are larger than the mean close, too
+        overlap = np.clip((top - bottom) / 0.04, 0.0, 1.0)
         above = np.maximum(points[:, 1] - top, 0.0)
         below = np.maximum(bottom - points[:, 1], 0.0)
-        across = smoothstep(0.175, 0.20, x) * smoothstep(0.445, 0.425, x) * self.lid_skin
+        across = smoothstep(0.173, 0.206, x) * smoothstep(0.448, 0.412, x) * self.lid_skin
         is_upper = points[:, 1] > 0.5 * (top + bottom)
         move = np.where(
             is_upper,
-            -(top - meet + 0.004) * smoothstep(0.085, 0.0, above),
-            (meet - bottom) * smoothstep(0.06, 0.0, below),
+            -(top - meet + 0.014 * overlap) * smoothstep(0.085, 0.0, above),
+            (meet - bottom + 0.012 * overlap) * smoothstep(0.06, 0.0, below),
         )
         result[:, 1] = move * across
         moved = points + result
@@ -88,7 +91,7 @@ class _Mover:
         old2 = (x - EYE_CENTRE[0]) ** 2 + (points[:, 1] - EYE_CENTRE[1]) ** 2
         ball = np.sqrt(np.maximum(LID_RADIUS**2 - near2, 1e-4)) - np.sqrt(np.maximum(LID_RADIUS**2 - old2, 1e-4))
         share = np.abs(move) / np.maximum(np.abs(move).max(), 1e-9)
-        result[:, 2] = ball * across * smoothstep(0.0, 0.6, share) + 0.004 * across * share
+        result[:, 2] = ball * across * smoothstep(0.0, 0.25, share) + np.where(is_upper, 0.010, 0.001) * across * share
         return result
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
-from renderer.builtin.surface import EYE_CENTRE, EYE_RADIUS, smoothstep
+from renderer.builtin.surface import EYE_CENTRE, EYE_RADIUS
 
 # How far each ring of the eyeball lies from the gaze axis (degrees), and what it shows.
-EYE_RINGS = (9.3, 10.6, 14.0, 18.5, 23.0, 25.6, 27.6, 35.0, 48.0, 66.0, 90.0)
+EYE_RINGS = (9.0, 10.3, 13.5, 17.5, 21.8, 24.4, 26.4, 34.0, 48.0, 66.0, 90.0)
 EYE_SEGMENTS = 26
 EYE_PUPIL_RINGS, EYE_IRIS_RINGS = 1, 6
 BAG_ROWS = 5
@@ -76,7 +77,7 @@ def catchlight() -> Part:
     turn = 2 * np.pi * np.arange(8) / 8
     rim = 0.0085 * np.column_stack([np.cos(turn), np.sin(turn)])
     xy = np.concatenate([np.zeros((1, 2)), rim]) + np.array([0.0, 0.021])
-    z = np.sqrt((EYE_RADIUS * 1.041) ** 2 - (xy**2).sum(1))
+    z = np.sqrt((EYE_RADIUS * 1.052) ** 2 - (xy**2).sum(1))
     return Part(
         EYE_CENTRE + np.column_stack([xy, z]),
         _disc(1, 8),
@@ -142,31 +143,54 @@ def teeth(upper: bool) -> Part:
     )
 
 
-def ear(segments: int = 30) -> Part:
-    """The person's left ear: rings from the root behind it over the helix into the concha."""
-    turn = 2 * np.pi * np.arange(segments) / segments
-    back, up = np.cos(turn), np.sin(turn)  # 0 = backwards, a quarter = up
-    wide = 0.150 + 0.045 * np.clip(up, 0, 1) * np.clip(back, 0, 1) - 0.02 * np.clip(-up, 0, 1)
-    outline = np.column_stack([wide * back - 0.03 * np.clip(-up, 0, 1), 0.275 * up])
-    lobe = np.exp(-(((turn - 1.5 * np.pi) / 0.6) ** 2))
-    forward = smoothstep(0.2, -0.7, back)  # towards the face the ear melts into the cheek
-    # ring: scale of the outline, height off the head
-    table = (
-        (0.80, -0.06), (0.92, 0.02), (1.00, 0.085), (1.01, 0.110), (0.95, 0.118), (0.86, 0.098), (0.77, 0.082),
-        (0.66, 0.098), (0.54, 0.092), (0.42, 0.045), (0.24, 0.020),
-    )  # fmt: skip
+# The ear's outline around its hollow: (backwards, up), from the middle of its back edge upwards and round to the front.
+_EAR_OUTLINE = np.array(
+    [(0.192, 0.08), (0.178, 0.17), (0.125, 0.245), (0.035, 0.278), (-0.055, 0.252), (-0.105, 0.175), (-0.115, 0.06),
+     (-0.115, -0.06), (-0.100, -0.160), (-0.072, -0.230), (-0.010, -0.262), (0.055, -0.236), (0.102, -0.165),
+     (0.142, -0.08), (0.180, 0.00)]
+)  # fmt: skip
+# Rings of the ear from its root behind it, over the rim, into the hollow: share of the outline, then the height off the
+# head at its back and top, at its front, and at the lobe.
+_EAR_RINGS = np.array(
+    [(0.72, -0.080, -0.080, -0.050), (0.92, 0.020, -0.065, 0.000), (1.00, 0.078, -0.048, 0.030),
+     (1.01, 0.106, -0.034, 0.050), (0.96, 0.118, -0.018, 0.060), (0.89, 0.100, -0.002, 0.064),
+     (0.81, 0.078, 0.014, 0.066), (0.71, 0.088, 0.030, 0.068), (0.60, 0.108, 0.036, 0.066), (0.50, 0.092, 0.032, 0.058),
+     (0.40, 0.026, 0.014, 0.034), (0.24, 0.004, 0.002, 0.012)]
+)  # fmt: skip
+EAR_SEGMENTS = 32
+_EAR_HOLLOW = np.array([-0.028, -0.045])
+EAR_PLACE = np.array([0.722, 0.150, -0.690])
+
+
+def _bump(turn: np.ndarray, at: float, width: float) -> np.ndarray:
+    """[N] 1 at the angle `at` (degrees), falling to both sides."""
+    away = (np.degrees(turn) - at + 180.0) % 360.0 - 180.0
+    return np.exp(-((away / width) ** 2))
+
+
+def ear(segments: int = EAR_SEGMENTS) -> Part:
+    """The person's left ear: rings from the root behind it over the rim, groove and ridge into the hollow."""
+    closed = np.concatenate([_EAR_OUTLINE, _EAR_OUTLINE[:1]])
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))])
+    outline = CubicSpline(along, closed, bc_type="periodic")(along[-1] * np.arange(segments) / segments)
+    spoke = outline - _EAR_HOLLOW
+    turn = np.arctan2(spoke[:, 1], spoke[:, 0])
+    lobe = _bump(turn, 272.0, 26.0)
+    front = np.clip(_bump(turn, 180.0, 62.0) * 1.25, 0, 1) ** 1.5 * (1 - lobe)
     rings = []
-    for scale, height in table:
-        lift = height * (1 - forward) + forward * np.minimum(height, 0.03 + 0.03 * (0.9 < scale < 0.97))
-        lift = lift * (1 - 0.5 * lobe) + 0.5 * lobe * min(height, 0.07)
-        rings.append(np.column_stack([scale * outline, lift]))
-    local = np.concatenate([[[-0.02, 0.0, 0.012]], np.concatenate(rings[::-1])])
+    for share, behind, before, below in _EAR_RINGS:
+        height = behind + front * (before - behind) + lobe * (below - behind) * (1 - front)
+        inner = np.exp(-(((share - 0.62) / 0.16) ** 2))
+        height = height + 0.034 * _bump(turn, 200.0, 26.0) * np.exp(-(((share - 0.66) / 0.14) ** 2))  # tragus
+        height = height + 0.020 * _bump(turn, 252.0, 14.0) * inner  # antitragus
+        height = height - 0.022 * _bump(turn, 232.0, 15.0) * inner  # the notch between them
+        height = height + 0.030 * _bump(turn, 152.0, 24.0) * np.exp(-(((share - 0.55) / 0.20) ** 2))  # the rim's root
+        height = height - 0.034 * _bump(turn, 98.0, 20.0) * np.exp(-(((share - 0.62) / 0.12) ** 2))  # triangular hollow
+        rings.append(np.column_stack([_EAR_HOLLOW + share * spoke, height]))
+    local = np.concatenate([[[*_EAR_HOLLOW, 0.000]], np.concatenate(rings[::-1])])
     # the ear's own axes: backwards (leaning outwards), up (leaning backwards), off the head
-    backwards = np.array([0.25, 0.10, -0.95])
-    upwards = np.array([0.06, 0.97, -0.22])
-    away = np.cross(upwards, backwards) * -1.0
-    away = away if away[0] > 0 else -away
-    points = np.array([0.715, 0.185, -0.60]) + local @ np.stack([backwards, upwards, away])
-    flat = 0.5 + 1.6 * local[:, :2]
-    triangles = _disc(len(table), segments)
-    return Part(points, triangles, np.full(len(points), "ear", object), flat)
+    backwards = np.array([0.33, 0.09, -0.94])
+    upwards = np.array([0.05, 0.985, -0.14])
+    away = np.cross(backwards, upwards)
+    points = EAR_PLACE + local @ np.stack([backwards, upwards, away / np.linalg.norm(away)])
+    return Part(points, _disc(len(_EAR_RINGS), segments), np.full(len(points), "ear", object), 0.5 + 1.6 * local[:, :2])

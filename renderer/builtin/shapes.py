@@ -73,9 +73,9 @@ def _build_fields() -> dict[str, Field]:
         ),
         "forehead_bulge": lambda p: _move(window(p, (0.15, 0.75), (0.38, 0.17)), 0, 0, 0.026),
         "brow_ridge": lambda p: _move(window(p, (0.26, 0.46), (0.24, 0.075)), 0, -0.006, 0.026),
-        "brow_height": lambda p: _move(window(p, (0.36, 0.49), (0.26, 0.065)), 0, 0.026, 0),
+        "brow_height": lambda p: _move(window(p, (0.36, 0.49), (0.26, 0.095)), 0, 0.024, 0),
         "brow_tilt": lambda p: _move(
-            window(p, (0.36, 0.49), (0.26, 0.075)), 0, 0.022 * np.clip((np.abs(p[:, 0]) - 0.33) / 0.2, -1, 1), 0
+            window(p, (0.36, 0.49), (0.26, 0.105)), 0, 0.020 * np.clip((np.abs(p[:, 0]) - 0.33) / 0.2, -1, 1), 0
         ),
         "eye_spacing": lambda p: _move(window(p, (0.31, 0.30), (0.22, 0.17)), 0.016 * _side(p), 0, 0),
         "eye_tilt": lambda p: _move(
@@ -83,7 +83,7 @@ def _build_fields() -> dict[str, Field]:
         ),
         "eye_depth": lambda p: _move(window(p, (0.31, 0.30), (0.20, 0.13)), 0, 0, 0.020),
         "eye_opening": lambda p: _move(
-            window(p, (0.31, 0.30), (0.12, 0.065)), 0, 0.010 * np.clip((p[:, 1] - 0.292) / 0.04, -1, 1), 0
+            window(p, (0.31, 0.30), (0.12, 0.065)), 0, 0.008 * np.clip((p[:, 1] - 0.292) / 0.04, -1, 1), 0
         ),
         "eye_bags": lambda p: _move(window(p, (0.30, 0.205), (0.11, 0.030)), 0, 0, 0.010),
         "nose_length": lambda p: _move(window(p, (0.0, -0.09), (0.22, 0.16)), 0, -0.030, 0),
@@ -103,10 +103,10 @@ def _build_fields() -> dict[str, Field]:
         "mouth_height": lambda p: _move(window(p, (0.0, -0.37), (0.36, 0.15)), 0, 0.024, 0),
         "mouth_projection": lambda p: _move(window(p, (0.0, -0.35), (0.26, 0.16)), 0, 0, 0.028),
         "upper_lip_fullness": lambda p: _move(
-            window(p, (0.0, -0.315), (0.17, 0.038)), 0, 0.017 * smoothstep(-0.362, -0.30, p[:, 1]), 0.010
+            window(p, (0.0, -0.315), (0.17, 0.055)), 0, 0.014 * smoothstep(-0.362, -0.30, p[:, 1]), 0.010
         ),
         "lower_lip_fullness": lambda p: _move(
-            window(p, (0.0, -0.425), (0.17, 0.045)), 0, -0.018 * smoothstep(-0.362, -0.44, p[:, 1]), 0.012
+            window(p, (0.0, -0.425), (0.17, 0.060)), 0, -0.015 * smoothstep(-0.362, -0.44, p[:, 1]), 0.012
         ),
         "mouth_corners": lambda p: _move(window(p, (0.23, -0.375), (0.085, 0.06)), 0, 0.008, 0),
         "ear_size": lambda p: _move(

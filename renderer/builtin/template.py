@@ -7,20 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import ConvexHull, cKDTree
 
-from renderer.builtin import surface
+from renderer.builtin import features, lines, surface
 from renderer.builtin.parts import ring_strip
 
-EYE_COUNT = 36  # vertices along the opening of one eye
-LIP_COLUMNS = 14  # vertices from the middle of the mouth to its corner
-LID_OFFSETS = (0.0, 0.013, 0.030, 0.052)  # how far the rings lie from the opening; the first is the lids' edge
-_EYE_MIDDLE = np.array([0.309, 0.296])
-_LIP_ROWS = (0.28, 0.54, 0.80, 1.0, 1.2)
-
-
-# The jaw's landmarks of the person's left half, from the chin to the ear: vertices are laid there.
-JAW_LANDMARKS = ((0.0, -0.828, 0.197), (0.22, -0.787, 0.124), (0.37, -0.72, -0.06), (0.485, -0.637, -0.259),
-                 (0.582, -0.5, -0.42), (0.637, -0.325, -0.51), (0.675, -0.16, -0.549), (0.711, 0.02, -0.566),
-                 (0.731, 0.218, -0.59))  # fmt: skip
+_SETTLE_ROUNDS = 8
+_LID_POINTS = len(lines.LID_OFFSETS) * lines.EYE_COUNT
 
 
 @dataclass(frozen=True)
@@ -40,73 +31,6 @@ class Skin:
     loops: dict[str, np.ndarray]
 
 
-def eye_opening(count: int = EYE_COUNT) -> np.ndarray:
-    """[count, 2] the open lids' edge of the person's left eye: inner corner, upper lid, outer corner, lower lid."""
-    half = count // 2
-    t = 0.5 - 0.5 * np.cos(np.pi * np.arange(half + 1) / half)
-    inner, outer = np.array([0.184, 0.280]), np.array([0.434, 0.291])
-    upper = inner + t[:, None] * (outer - inner)
-    lower = upper.copy()
-    upper[:, 1] += 0.066 * np.sin(np.pi * t**0.92) ** 0.85
-    lower[:, 1] -= 0.038 * np.sin(np.pi * t**1.15) ** 0.9
-    return np.concatenate([upper, lower[-2:0:-1]])
-
-
-def _outside_lids(points: np.ndarray) -> np.ndarray:
-    """[N] bool: clear of the outermost ring around the left eye, seen from the front."""
-    ring = _offset(eye_opening(), LID_OFFSETS[-1]) - _EYE_MIDDLE
-    angle, reach = np.arctan2(ring[:, 1], ring[:, 0]), np.hypot(*ring.T)
-    place = points[:, :2] - _EYE_MIDDLE
-    order = np.argsort(angle)
-    limit = np.interp(np.arctan2(place[:, 1], place[:, 0]), angle[order], reach[order], period=2 * np.pi)
-    return np.hypot(*place.T) > limit + 0.020
-
-
-def _offset(loop: np.ndarray, distance: float) -> np.ndarray:
-    normal = (loop - _EYE_MIDDLE) / np.array([0.125, 0.075]) ** 1.5
-    return loop + distance * normal / np.linalg.norm(normal, axis=1, keepdims=True)
-
-
-def _lip_points() -> tuple[np.ndarray, np.ndarray]:
-    """The line of the closed mouth [LIP_COLUMNS + 1, 2] from the middle out, and the rows of both lips [N, 2]."""
-    x = surface.MOUTH_HALF * np.sin(0.5 * np.pi * np.arange(LIP_COLUMNS + 1) / LIP_COLUMNS) ** 0.95
-    x[-1] = surface.MOUTH_HALF
-    line = surface.LIP_LINE(x)
-    spacing = np.gradient(x)
-    rows = []
-    for edge in (surface.LIP_TOP(x), surface.LIP_BOTTOM(x)):
-        for fraction in _LIP_ROWS:
-            row = np.column_stack([x, line + fraction * (edge - line)])
-            rows.append(row[np.abs(row[:, 1] - line) > 0.75 * spacing])
-    return np.column_stack([x, line]), np.concatenate(rows)
-
-
-def _nostril() -> np.ndarray:
-    turn = 2 * np.pi * np.arange(10) / 10
-    ring = np.column_stack([0.056 + 0.026 * np.cos(turn), -0.137 + 0.013 * np.sin(turn) + 0.006 * np.cos(turn)])
-    return np.concatenate([ring, [[0.056, -0.137]]])
-
-
-def brow_line(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Height of the eyebrow's middle and half its thickness at distance x from the midline."""
-    middle = np.interp(x, [0.14, 0.20, 0.26, 0.34, 0.42, 0.50, 0.56, 0.60], _BROW_MIDDLE)
-    return middle, np.interp(x, [0.14, 0.19, 0.26, 0.40, 0.52, 0.60], [0.020, 0.028, 0.029, 0.023, 0.015, 0.008])
-
-
-_BROW_MIDDLE = [0.462, 0.476, 0.490, 0.507, 0.511, 0.494, 0.464, 0.436]
-
-
-def _brow_points() -> np.ndarray:
-    """Rows along the eyebrow, dense enough for its outline and the hairs' streaks."""
-    rows = []
-    for number, across in enumerate((-1.5, -0.75, 0.0, 0.75, 1.5)):
-        x = np.linspace(0.145, 0.575, 24) + 0.008 * (number % 2)
-        middle, half = brow_line(x)
-        rows.append(np.column_stack([x + 0.008 * across, middle + across * half]))
-    brow = np.concatenate(rows)
-    return brow[_outside_lids(brow)]
-
-
 def _spacing(points: np.ndarray) -> np.ndarray:
     """[N] wanted distance between neighbouring vertices near points [N, 3] of the left half."""
     x, y, z = np.abs(points[:, 0]), points[:, 1], points[:, 2]
@@ -114,15 +38,15 @@ def _spacing(points: np.ndarray) -> np.ndarray:
     def near(cx: float, cy: float, rx: float, ry: float) -> np.ndarray:
         return np.maximum(np.hypot((x - cx) / rx, (y - cy) / ry) - 1.0, 0.0) * min(rx, ry)
 
-    coarse = 0.062 + 0.10 * surface.smoothstep(0.05, -0.75, z)
-    coarse = np.maximum(coarse, 0.062 + 0.10 * surface.smoothstep(0.85, 1.15, y))
-    coarse = np.maximum(coarse, 0.062 + 0.10 * surface.smoothstep(-0.85, -1.1, y))
+    coarse = 0.062 + 0.055 * surface.smoothstep(0.05, -0.75, z)
+    coarse = np.maximum(coarse, 0.062 + 0.062 * surface.smoothstep(0.85, 1.15, y))
+    coarse = np.maximum(coarse, 0.062 + 0.05 * surface.smoothstep(-0.85, -1.1, y))
     fine = np.full(len(points), np.inf)
     for place, size in (
         ((0.31, 0.30, 0.17, 0.10), 0.027),
         ((0.37, 0.49, 0.22, 0.055), 0.024),
         ((0.0, 0.10, 0.10, 0.30), 0.028),
-        ((0.06, -0.10, 0.13, 0.09), 0.016),
+        ((0.09, -0.09, 0.10, 0.08), 0.019),
         ((0.0, -0.37, 0.29, 0.12), 0.026),
         ((0.0, -0.70, 0.20, 0.10), 0.045),
     ):
@@ -176,7 +100,7 @@ def _candidates() -> tuple[np.ndarray, np.ndarray]:
     count = 7000
     face = np.column_stack([0.55 * _halton(count, 2), -0.80 + 1.60 * _halton(count, 3)])
     # nothing inside the eye's opening: the rings around it are laid by hand
-    face = face[_outside_lids(face) & _is_front(face)]
+    face = face[lines.outside_lids(face) & _is_front(face)]
     face = _lift(face)
     count = 4000
     up, around = 2 * _halton(count, 2) - 1, np.pi * _halton(count, 3)
@@ -185,14 +109,13 @@ def _candidates() -> tuple[np.ndarray, np.ndarray]:
     facing = (head[:, 2] > -0.15) & _is_front(head)
     head = head[~facing & (head[:, 0] > 0.02) & (head[:, 1] > -1.50)]
     sides = np.round(np.concatenate([face, head]), 6)  # so that the last bits, which differ by machine, decide nothing
-    return midline, sides[sides[:, 0] > 0.5 * _spacing(sides)]
+    return midline, sides[sides[:, 0] > 0.6 * _spacing(sides)]
 
 
 def _neck_ring(count: int = 15) -> np.ndarray:
     turn = np.pi * np.arange(count) / (count - 1)
-    return np.column_stack(
-        [0.86 * np.sin(turn), np.full(count, -1.70), -0.56 + 0.56 * np.cos(turn) * (1 - 0.1 * np.sin(2 * turn) ** 2)]
-    )
+    depth = -0.695 + 0.525 * np.cos(turn) * (1 - 0.1 * np.sin(2 * turn) ** 2)
+    return np.column_stack([0.86 * np.sin(turn), np.full(count, -1.70), depth])
 
 
 def _relax(points: np.ndarray, free: np.ndarray, on_midline: np.ndarray, rounds: int = 4) -> np.ndarray:
@@ -208,39 +131,74 @@ def _relax(points: np.ndarray, free: np.ndarray, on_midline: np.ndarray, rounds:
         count = np.maximum(count, 1.0)
         target = (total / count[:, None])[: len(points)]
         moved = points + 0.5 * np.where((free & ~on_midline)[:, None], target - points, 0.0)
-        moved[:, 0] = np.where(free & ~on_midline, np.maximum(moved[:, 0], 0.5 * _spacing(moved)), points[:, 0])
+        moved[:, 0] = np.where(free & ~on_midline, np.maximum(moved[:, 0], 0.6 * _spacing(moved)), points[:, 0])
         front = _is_front(moved) & (moved[:, 2] > -0.15)
-        moved = np.where(_outside_lids(moved)[:, None], moved, points)
+        moved = np.where(lines.outside_lids(moved)[:, None], moved, points)
         bare = surface.head_from_directions(surface.directions(moved))
         points = np.where((free & ~on_midline & ~front)[:, None], bare, moved)
         points[free & front, 2] = surface.base_depth(points[free & front, :2])
     return np.round(points, 6)
 
 
+def _across_the_midline(half: np.ndarray) -> np.ndarray:
+    """[N] bool: off the midline, yet joined to a mirror image, as the midline is too sparse there."""
+    both = np.concatenate([half, half * [-1, 1, 1]])
+    side = np.concatenate([half[:, 0] > 0, half[:, 0] > 0])
+    used = np.flatnonzero(np.concatenate([np.ones(len(half), bool), half[:, 0] > 0]))
+    triangles = used[ConvexHull(surface.directions(both)[used]).simplices]
+    number = np.where(side[triangles], triangles, -1)
+    mixed = ((number >= 0) & (number < len(half))).any(1) & (number >= len(half)).any(1)
+    found = np.zeros(len(half), bool)
+    found[np.unique(number[mixed][number[mixed] >= 0]) % len(half)] = True
+    return found & (half[:, 1] > -1.65)
+
+
+def _settle(half: np.ndarray, front: np.ndarray, free: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """[N, 3] the bare left half with its features; free points slide to where the features' slopes stretch the mesh."""
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    edges = np.unique(np.sort(edges, 1), axis=0)
+    start, end = np.concatenate([edges, edges[:, ::-1]]).T
+    points, moves = half.copy(), (front & free)[:, None]
+    points[front, 2] = features.face_depth(half[front, :2])
+    for _ in range(_SETTLE_ROUNDS):
+        pull = np.linalg.norm(points[start] - points[end], axis=1) ** 1.5
+        total = np.stack([np.bincount(start, pull * points[end, k], len(half)) for k in range(2)], 1)
+        target = total / np.bincount(start, pull, len(half))[:, None]
+        target[half[:, 0] == 0.0, 0] = 0.0
+        xy = points[:, :2] + 0.5 * np.where(moves, target - points[:, :2], 0.0)
+        points[front] = np.column_stack([xy[front], features.face_depth(xy[front])])
+    return np.round(points, 6)
+
+
 def build_skin() -> Skin:
     """The skin of the whole head with holes for eyes, mouth and the cut neck."""
-    opening = eye_opening()
-    eye = [_offset(opening, distance) for distance in LID_OFFSETS]
-    line, lip = _lip_points()
-    flat = np.concatenate([*eye, line, lip, _nostril(), _brow_points()])
+    opening = features.eye_opening(lines.EYE_COUNT)
+    eye = [features.lid_offset(opening, distance) for distance in lines.LID_OFFSETS]
+    line, lip = lines.lip_points()
+    nose, nose_end = lines.nose_patch()
+    flat = np.concatenate([*eye, line, lip, nose, lines.brow_points()])
+    nose_ids = _LID_POINTS + len(line) + len(lip) + np.arange(len(nose))
     neck = _neck_ring()
-    jaw = surface.head_from_directions(surface.directions(np.array(JAW_LANDMARKS)))
+    jaw = surface.head_from_directions(surface.directions(np.array(lines.JAW_LANDMARKS)))
     jaw[0, 0] = 0.0
     fixed = np.concatenate([_lift(flat), neck, jaw])
     fixed[np.abs(fixed[:, 0]) < 1e-9, 0] = 0.0
     midline, sides = _candidates()
-    middle = _thrown(fixed, midline, 0.7)
+    middle = _thrown(fixed, midline, 0.55)
     rest = _thrown(np.concatenate([fixed, middle]), sides)
     half = np.concatenate([fixed, middle, rest])
     free = np.arange(len(half)) >= len(fixed)
     half = _relax(half, free, half[:, 0] == 0.0)
+    crowded = _across_the_midline(half) & free
+    while crowded.any():
+        half, free = half[~crowded], free[~crowded]
+        crowded = _across_the_midline(half) & free
 
     is_front = np.zeros(len(half), bool)
     is_front[: len(flat)] = True
     is_front |= free & _is_front(half) & (half[:, 2] > -0.15)
     places = surface.directions(half)
-    shaped = half.copy()
-    shaped[is_front, 2] = surface.face_depth(half[is_front, :2], base=half[is_front, 2])
+    shaped = half
 
     # the right half: every vertex off the midline again, mirrored
     side = np.flatnonzero(half[:, 0] > 0)
@@ -251,7 +209,7 @@ def build_skin() -> Skin:
     mirror = np.concatenate([twin, side])
 
     # the lids' inner rings are joined by hand below, which keeps lashes and creases free of jags
-    lids = np.arange(3 * EYE_COUNT)
+    lids = np.arange(_LID_POINTS - lines.EYE_COUNT)
     outside = np.setdiff1d(np.arange(len(vertices)), np.concatenate([lids, mirror[lids]]))
     hull = outside[ConvexHull(places[outside]).simplices]
     corners = places[hull]
@@ -266,15 +224,24 @@ def build_skin() -> Skin:
     if straddling.any():
         raise ValueError(f"built-in face: the midline is too sparse, {straddling.sum()} triangles cross it")
 
-    first_line = 4 * EYE_COUNT
-    ring = np.arange(EYE_COUNT)
+    first_line = _LID_POINTS
+    ring = np.arange(lines.EYE_COUNT)
     line_ids = first_line + np.arange(len(line))
-    left = left[(left >= 4 * EYE_COUNT).any(1)]  # the eye's hole
-    pairs = [ring_strip(k * EYE_COUNT + ring[::-1], (k + 1) * EYE_COUNT + ring[::-1]) for k in range(3)]
+    left = left[(left >= _LID_POINTS).any(1)]  # the eye's hole
+    pairs = [
+        ring_strip(k * lines.EYE_COUNT + ring[::-1], (k + 1) * lines.EYE_COUNT + ring[::-1])
+        for k in range(len(lines.LID_OFFSETS) - 1)
+    ]
     left = np.concatenate([left, *pairs])
+    laid = half.copy()
+    laid[nose_ids, :2] = nose_end
+    settled = _settle(laid, is_front, free, left)
+    nostril, inwards = features.nostrils(settled)
+    settled = np.round(settled + inwards + surface.ear_hollow(settled), 6)
+    vertices = np.concatenate([settled, settled[side] * [-1, 1, 1]])
     # the lower lip gets its own copy of the line where the lips meet (all but the corners)
     copied = line_ids[:-1]
-    above = half[:, 1] > surface.LIP_LINE(np.clip(half[:, 0], 0, 0.26))
+    above = half[:, 1] > features.LIP_LINE(np.clip(half[:, 0], 0, 0.26))
     on_line = np.isin(left, line_ids)
     other_above = (above[np.minimum(left, len(half) - 1)] & ~on_line).any(1)
     touching = np.isin(left, copied).any(1)
@@ -295,9 +262,9 @@ def build_skin() -> Skin:
         "lip_upper": upper,
         "lip_lower": np.where(copy_left[upper] >= 0, copy_left[upper], upper),
         "neck": np.concatenate([neck_ids, mirror[neck_ids[-2:0:-1]]]),
-        "nostril_left": first_line + len(line) + len(lip) + np.arange(11),
+        "nostril_left": np.flatnonzero(nostril > 0.5),
     }
-    for name, depth in (("lid_1", 1), ("lid_2", 2), ("lid_3", 3)):
-        loops[name] = depth * EYE_COUNT + ring
     loops["nostril_right"] = mirror[loops["nostril_left"]]
+    for depth in range(1, len(lines.LID_OFFSETS)):
+        loops[f"lid_{depth}"] = depth * lines.EYE_COUNT + ring
     return Skin(vertices, places, triangles, mirror, copied_all, loops)

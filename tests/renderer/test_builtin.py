@@ -49,8 +49,8 @@ def _edges(triangles: np.ndarray) -> np.ndarray:
 
 def test_sizes(model: FaceModel) -> None:
     assert 3500 <= len(model.mean_shape) <= 6000
-    assert 7000 <= len(model.triangles) <= 9000
-    assert 5000 <= model.face_triangles.sum() <= 6500
+    assert 7000 <= len(model.triangles) <= 10000
+    assert 5000 <= model.face_triangles.sum() <= 7500
     assert len(model.shape_names) >= 24
     assert len(model.texture_names) >= 12
     assert len(model.expression_names) >= 16
