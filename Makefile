@@ -4,6 +4,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := runs/demo
+# Another face model for the whole job: make demo FACE_MODEL=ict.npz RUN=runs/ict (docs/face_models.md)
+FACE_MODEL ?=
+FACE := $(if $(FACE_MODEL),--face_model $(FACE_MODEL))
 PICTURES := all expression lighting pose identity
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
@@ -46,18 +49,18 @@ demo: $(SHEETS) $(EXPORT)
 
 $(DATA): | .venv/installed
 	@echo "== 1/7 synthetic photographs"
-	$(BIN)/python -m datasets.make_synthetic --out $(@D) --count 10000 --image_size 64 --seed 0
+	$(BIN)/python -m datasets.make_synthetic --out $(@D) --count 10000 --image_size 64 --seed 0 $(FACE)
 
 $(VAES): $(DATA)
 	@echo "== 2/7 factor VAEs"
-	$(BIN)/python -m vae.train --factor all --data $(<D) --out $(RUN)/vae --preset quick
+	$(BIN)/python -m vae.train --factor all --data $(<D) --out $(RUN)/vae --preset quick $(FACE)
 	@touch $@
 
 $(PERCEPTION): $(DATA)
 	@echo "== 3/7 perception networks"
-	$(BIN)/python train_perception.py --data $(<D) --out $(@D) --preset quick
+	$(BIN)/python train_perception.py --data $(<D) --out $(@D) --preset quick $(FACE)
 
-ASSETS := --data $(RUN)/photographs --vae_dir $(RUN)/vae --perception_dir $(RUN)/perception
+ASSETS := --data $(RUN)/photographs --vae_dir $(RUN)/vae --perception_dir $(RUN)/perception $(FACE)
 
 $(STAGE1): $(VAES) $(PERCEPTION)
 	@echo "== 4/7 training, stage 1: imitate the renderer"
@@ -71,12 +74,12 @@ $(STAGE2): $(STAGE1)
 
 $(RUN)/pictures/%/.done: $(STAGE2)
 	@echo "== 6/7 pictures: $*"
-	$(BIN)/python generate_images.py --model $(RUN)/stage2 --factor $* --subject 8 --variation 6 --out $(@D)
+	$(BIN)/python generate_images.py --model $(RUN)/stage2 --factor $* --subject 8 --variation 6 --out $(@D) $(FACE)
 	@touch $@
 
 $(EXPORT): $(STAGE2)
 	@echo "== 7/7 SavedModel"
-	$(BIN)/python export_model.py --model $(RUN)/stage2 --out $(@D)
+	$(BIN)/python export_model.py --model $(RUN)/stage2 --out $(@D) $(FACE)
 	@touch $@
 
 clean:

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from discoface_tf2.face_model_option import add_face_model_option, require_face_model
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Flags to one call."""
@@ -22,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, required=True, help="a run folder (its newest snapshot) or a snapshot")
     parser.add_argument("--out", type=Path, required=True, help="folder of the SavedModel; one there is replaced")
     parser.add_argument("--truncation", type=float, default=0.7, help="ψ to start with; default 0.7")
+    add_face_model_option(parser)
     parser.add_argument("--vae_dir", type=Path, help="the four factor VAEs; default those within the snapshot")
     args = parser.parse_args(argv)
 
@@ -30,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from discoface_tf2.model_io import load_model, load_sampler
 
     model = load_model(args.model)
+    require_face_model(args.face_model, model.layout, args.model)
     difference = export_saved_model(args.out, model, load_sampler(model, args.vae_dir), truncation=args.truncation)
     print(f"{args.out}: SavedModel of {model.folder}; loaded back, its images differ by at most {difference:.2g}")
 

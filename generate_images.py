@@ -14,6 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from discoface_tf2.face_model_option import add_face_model_option, require_face_model
+
 FACTORS = {"0": "all", "1": "expression", "2": "lighting", "3": "pose"}  # the original's numbers
 NAMES = ("all", "expression", "lighting", "pose", "identity")
 
@@ -39,6 +41,7 @@ def make_parser() -> argparse.ArgumentParser:
                         "0 the average one; default 0.7")  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--batch_size", type=int, default=16, help="images at a time; the images do not depend on it")
+    add_face_model_option(parser)
     parser.add_argument("--vae_dir", type=Path, help="the four factor VAEs; default those within the snapshot")
     return parser
 
@@ -59,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     options = GenerationOptions(args.factor, args.subject, args.variation, args.seed, args.truncation)
     model = load_model(args.model)
+    require_face_model(args.face_model, model.layout, args.model)
     sheet = write_pictures(args.out, options, model, vae_dir=args.vae_dir, batch_size=args.batch_size)
     print(f"{options.count} images of {model.folder}; sheet: {sheet}")
 

@@ -156,7 +156,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--save_path", required=True, type=Path, help="folder to write into")
     parser.add_argument("--image_size", type=int, default=256, help="pixels of the aligned square (default: 256)")
     parser.add_argument("--shards", type=int, default=8, help="TFRecord files at most (default: 8)")
-    parser.add_argument("--face_model", default="builtin", help="'builtin' or a .npz: whose face fills the frame")
+    parser.add_argument(
+        "--face_model", "--face-model", default="builtin", help="'builtin' or a .npz: whose face fills the frame"
+    )
     arguments = parser.parse_args(argv)
     if not 8 <= arguments.image_size <= 4096:
         parser.error(f"--image_size should lie in 8…4096. Received: {arguments.image_size}")

@@ -26,5 +26,8 @@ setup(
         "tensorboard",
         "tqdm",
     ],
-    extras_require={"test": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "build"]},
+    extras_require={
+        "video": ["av"],  # turntables as .mp4; .gif needs nothing
+        "test": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "build", "av"],
+    },
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -33,7 +34,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="steps of each network instead of the preset's")
     parser.add_argument("--minutes", type=float, help="minutes of each network instead of the preset's")
     parser.add_argument("--networks", default=",".join(NETWORKS), help="which to train (default: %(default)s)")
-    parser.add_argument("--face-model", help="builtin, or a .npz (default: the one that the dataset names)")
+    parser.add_argument("--face_model", "--face-model", help="'builtin', or the .npz that the photographs were made "
+                        "with (default: the one that the dataset names)")  # fmt: skip
     parser.add_argument("--held-out", type=float, default=0.08, help="share of subjects held out (default: 0.08)")
     parser.add_argument("--seed", type=int, default=0, help="of split, order and augmentation (default: 0)")
     return parser.parse_args(argv)
@@ -62,12 +64,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise ValueError(f"--held-out: expected a share between 0 and 1. Received: {args.held_out}")
     samples = read_samples(args.data)
     manifest = read_manifest(args.data)
-    face_model = load_face_model(args.face_model or manifest.face_model or "builtin")
+    named = manifest.face_model or "builtin"
+    if args.face_model is None and named != "builtin" and not Path(named).is_file():
+        raise ValueError(f"{args.data} was made with the face model {named!r}: say where its file is by --face_model")
+    face_model = load_face_model(args.face_model or named)
     made_with = manifest.options.get("face_model_checksum", face_model.checksum())
     if args.face_model is None and made_with != face_model.checksum():
         raise ValueError(
             f"{args.data} was made with another version of the face model {manifest.face_model!r}. Make it again, or "
-            "say which model its coefficients are for: --face-model"
+            "say which model its coefficients are for: --face_model"
         )
     chosen = {key: getattr(args, key) for key in ("data", "preset", "steps", "minutes", "held_out", "seed")}
     train(

@@ -117,7 +117,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--image_size", type=int, default=64, help="pixels (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of everything (default: %(default)s)")
     parser.add_argument("--shards", type=int, default=8, help="number of files (default: %(default)s)")
-    parser.add_argument("--face_model", default="builtin", help="'builtin' or a .npz file (default: %(default)s)")
+    parser.add_argument(
+        "--face_model", "--face-model", default="builtin", help="'builtin' or a .npz file (default: %(default)s)"
+    )
     parser.add_argument("--subjects", type=int, help="number of persons (default: a quarter of --count)")
     parser.add_argument("--sheet", metavar="PNG", help="also draw the first 64 photographs and their masks")
     values = vars(parser.parse_args(argv))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -141,13 +140,43 @@ def load_face_model(source: str | Path = "builtin") -> FaceModel:
         with np.load(path, allow_pickle=False) as stored:
             manifest = json.loads(str(stored["manifest"]))
             arrays = {key: stored[key] for key in _ARRAYS}
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: not a face model written by FaceModel.save ({error})") from None
-    if manifest.get("format") != FORMAT:
-        raise ValueError(f"{path}: expected the format {FORMAT!r}. Received: {manifest.get('format')!r}")
-    values: dict[str, Any] = dict(arrays)
-    values |= {key: tuple(v) if isinstance(v := manifest[key], list) else v for key in _TEXTS}
-    model = FaceModel(**values, manifest=manifest.get("extra", {}))
-    if model.checksum() != manifest["checksum"]:
+    except Exception as error:  # a damaged archive can fail in any of zipfile, zlib and numpy, each with its own errors
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ValueError(f"{path}: not a face model written by FaceModel.save ({reason})") from None
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if found != FORMAT:
+        raise ValueError(f"{path}: expected the format {FORMAT!r}. Received: {found!r}")
+    for key, value in arrays.items():
+        kind = _KINDS.get(key, "f")
+        if value.dtype.kind != kind:
+            raise ValueError(f"{path}: {key} should be of numpy's kind {kind!r}. Received: {value.dtype}")
+    extra = manifest.get("extra", {})
+    if not isinstance(extra, dict):
+        raise ValueError(f"{path}: extra, in its manifest, should be an object. Received: {type(extra).__name__}")
+    values: dict[str, Any] = {**arrays, **{key: _text(path, manifest, key) for key in _TEXTS}}
+    try:
+        model = FaceModel(**values, manifest=extra)
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    for key, count in (("shape", model.layout.shape), ("texture", model.layout.texture),
+                       ("expression", model.layout.expression)):  # fmt: skip
+        if len(values[f"{key}_names"]) != count:
+            raise ValueError(f"{path}: expected {count} {key}_names. Received: {len(values[f'{key}_names'])}")
+    if model.checksum() != manifest.get("checksum"):
         raise ValueError(f"{path}: the arrays do not match the manifest's checksum; the file is damaged")
     return model
+
+
+_KINDS = {"triangles": "i", "landmarks": "i", "region": "i", "face_triangles": "b"}  # all others are floats
+
+
+def _text(path: Path, manifest: dict[str, Any], key: str) -> str | tuple[str, ...]:
+    """The text, or the names, that a manifest has under `key`."""
+    value = manifest.get(key)
+    if key.endswith("_names"):
+        if isinstance(value, list) and all(isinstance(name, str) for name in value):
+            return tuple(value)
+    elif isinstance(value, str):
+        return value
+    wanted = "a list of names" if key.endswith("_names") else "a text"
+    raise ValueError(f"{path}: {key}, in its manifest, should be {wanted}. Received: {value!r:.80}")

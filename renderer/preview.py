@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 
 from renderer.face_model import FaceModel, load_face_model
 from renderer.face_renderer import FaceRenderer
-from renderer.lighting import AMBIENT, harmonics
+from renderer.lights import directional_light
 
 COLUMNS = 8
 LABEL_HEIGHT = 16
@@ -36,25 +36,6 @@ _LIGHTS: dict[str, tuple[tuple[float, float, float], float, float, tuple[float, 
     "warm": ((-0.6, 0.6, 0.7), 0.35, 0.75, (1.12, 0.98, 0.80)),
     "cool": ((0.6, 0.6, 0.7), 0.35, 0.75, (0.86, 0.98, 1.14)),
 }
-
-
-def directional_light(
-    direction: Sequence[float], ambient: float = 0.36, strength: float = 0.72, colour: Sequence[float] = (1.0, 1.0, 1.0)
-) -> np.ndarray:
-    """[27] lighting coefficients, channel-major, closest to `colour` · (ambient + strength · max(0, n · direction)).
-
-    The nine harmonics are fitted by least squares to that function over the sphere of normals.
-    """
-    count = 800
-    z = 1.0 - (2.0 * np.arange(count) + 1.0) / count
-    turn = np.pi * (3.0 - np.sqrt(5.0)) * np.arange(count)
-    normals = np.stack([np.sqrt(1 - z**2) * np.cos(turn), np.sqrt(1 - z**2) * np.sin(turn), z], -1)
-    towards = np.asarray(direction, float) / np.linalg.norm(direction)
-    wanted = ambient + strength * np.maximum(normals @ towards, 0.0)
-    basis = harmonics(tf.constant(normals, tf.float32)).numpy().astype(float)
-    gamma = np.stack([np.linalg.lstsq(basis, c * wanted, rcond=None)[0] for c in colour])
-    gamma[:, 0] -= AMBIENT
-    return gamma.reshape(-1).astype(np.float32)
 
 
 def preview_coefficients(face_model: FaceModel, seed: int = 0, identities: int = 16) -> tuple[list[str], np.ndarray]:
@@ -79,6 +60,8 @@ def preview_coefficients(face_model: FaceModel, seed: int = 0, identities: int =
         }
         for _ in range(identities)
     ]
+    corrects = face_model.manifest.get("corrects")
+    corrects = corrects if isinstance(corrects, dict) else {}
     add("mean face")
     for number, person in enumerate(people[1:], 1):
         add(f"identity {number}", **person)
@@ -88,9 +71,14 @@ def preview_coefficients(face_model: FaceModel, seed: int = 0, identities: int =
         activation[number] = (
             1.0 if face_model.expression_std[number] <= 1.0 else 2.0 * face_model.expression_std[number]
         )
+        if corrects.get(name) in face_model.expression_names:  # means nothing without the action that it corrects
+            activation[face_model.expression_names.index(corrects[name])] = 1.0
+            name = f"{corrects[name]} + {name}"
         add(name, expression=activation)
     while len(rows) % COLUMNS:
         mixed = rng.normal(0, face_model.expression_std).astype(np.float32)
+        if face_model.manifest.get("activations") == "one-way":  # a few at a time, and never less than none
+            mixed = np.abs(mixed) * (rng.random(mixed.shape) < 0.2)
         add("a random expression", expression=mixed)
     for number, (name, degrees) in enumerate(_POSES.items()):
         add(name, angles=np.radians(degrees), **(people[number % 3 + 1] if number >= 4 else people[1]))
@@ -127,7 +115,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Draws the sheet; see the module's docstring."""
     parser = argparse.ArgumentParser(prog="renderer.preview", description=__doc__.splitlines()[0])
     parser.add_argument("--out", required=True, type=Path, help="the picture to write (.png)")
-    parser.add_argument("--face_model", default="builtin", help="'builtin' or a .npz file (default: builtin)")
+    parser.add_argument(
+        "--face_model", "--face-model", default="builtin", help="'builtin' or a .npz file (default: builtin)"
+    )
     parser.add_argument("--size", type=int, default=256, help="pixels of one face (default: 256)")
     parser.add_argument("--seed", type=int, default=0, help="which identities are drawn (default: 0)")
     arguments = parser.parse_args(argv)

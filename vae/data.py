@@ -54,6 +54,34 @@ def read_layout(folder: str | Path) -> dict[str, int]:
     return {group: layout[group] for group in GROUPS}
 
 
+def check_face_model(folder: str | Path, face_model: str | Path) -> None:
+    """Checks that a dataset's coefficients are of `face_model`, 'builtin' or a face model's `.npz`.
+
+    Raises FileNotFoundError or ValueError with one line that says what does not fit.
+    """
+    layout = read_layout(folder)
+    dataset = json.loads((Path(folder) / "dataset.json").read_text(encoding="utf-8"))
+    if str(face_model) == "builtin":
+        if dataset.get("face_model", "builtin") != "builtin":
+            raise ValueError(f"{folder}: made with the face model {dataset['face_model']!r}. Received: builtin")
+        return
+    path = Path(face_model)
+    if not path.is_file():
+        raise FileNotFoundError(f"face model: expected 'builtin' or a .npz file. There is no file {path}")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            manifest = json.loads(str(stored["manifest"]))
+        sizes, checksum = dict(manifest["layout"]), str(manifest["checksum"])
+    except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: not a face model's file ({error})") from None
+    if sizes != layout:
+        raise ValueError(f"{folder}: its coefficients are {layout}; those of {path} are {sizes}")
+    options = dataset.get("options")
+    made_with = options.get("face_model_checksum", checksum) if isinstance(options, dict) else checksum
+    if made_with != checksum:
+        raise ValueError(f"{folder}: made with another version of the face model than {path}; make it again")
+
+
 def factor_slice(layout: dict[str, int], factor: str) -> slice:
     """Where a factor's coefficients lie in a whole vector."""
     groups = _FACTOR_GROUPS[factor]

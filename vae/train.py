@@ -25,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from vae.data import FactorData, load_factor
+from vae.data import FactorData, check_face_model, load_factor
 from vae.initial import start_from_pca
 from vae.model import ABBREVIATIONS, FactorConfig, FactorVAE
 from vae.plots import compare, draw_samples, plot_samples, save_figure, to_image
@@ -283,6 +283,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--factor", required=True, choices=[*_FACTOR_OF, "all"], help="which factor")
     parser.add_argument("--data", required=True, type=Path, help="dataset folder: dataset.json, coefficients.npz")
     parser.add_argument("--out", required=True, type=Path, help="folder to write into, a subfolder for each factor")
+    parser.add_argument("--face_model", "--face-model", help="'builtin' or a .npz: refuse data of another model; the "
+                        "sizes come from --data in any case")  # fmt: skip
     parser.add_argument("--preset", default="reference", choices=PRESETS, help="default: reference, as published")
     parser.add_argument("--epochs", type=int, help="passes over the data (reference: 400)")
     parser.add_argument("--batch_size", type=int, help="vectors a step (reference: 64)")
@@ -303,6 +305,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line; see the module."""
     arguments = _parse(argv)
+    if arguments.face_model is not None:
+        check_face_model(arguments.data, arguments.face_model)
     given = {
         name: getattr(arguments, name)
         for name in ("epochs", "batch_size", "lr", "halve_every", "seed")

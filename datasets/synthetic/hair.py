@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from datasets.synthetic.scalp import COLUMNS, ROWS, Scalp, spherical
+from datasets.synthetic.stand_in import StandIn
 from datasets.synthetic.style import LENGTH_AZIMUTHS, HairStyle, Style
 
 FALL_ROWS = 11
@@ -86,8 +87,8 @@ def reach(hair: HairStyle, azimuth: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return np.minimum(first, last - 0.01), last
 
 
-def coverage(scalp: Scalp, hair: HairStyle) -> np.ndarray:
-    """[V] 0-1: how far the skin of each of the head's vertices is hidden under the roots of the hair."""
+def coverage(scalp: Scalp | StandIn, hair: HairStyle) -> np.ndarray:
+    """[V] 0-1: how far the skin of each vertex, of the head or what stands in for it, is hidden under hair's roots."""
     first, last = reach(hair, scalp.vertex_azimuth)
     row = scalp.vertex_polar / scalp.vertex_hairline * (ROWS - 0.65) - 0.35
     bare = _smoothstep(first - 1.5, first + 0.3, row) if hair.bald else 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -35,6 +35,20 @@ COMBINATIONS: Mapping[str, tuple[float, _Combination]] = {  # name: (probability
     "yawn": (0.03, {"jaw_open": (0.7, 1.1), "blink": (0.2, 0.9), "brow_raise": (0.0, 0.5)}),
 }
 _GAZE = ("look_left_right", "look_up_down")
+# Other kits' names (ARKit's, which ICT-FaceKit has), without the side, for the actions above.
+_OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
+    "jawOpen": ("jaw_open",), "mouthSmile": ("smile",), "eyeSquint": ("squint",), "cheekSquint": ("squint",),
+    "mouthUpperUp": ("upper_lip_raise",), "mouthLowerDown": ("lower_lip_down",), "mouthStretch": ("mouth_stretch",),
+    "mouthPucker": ("pucker",), "browOuterUp": ("brow_raise",), "browInnerUp": ("brow_raise", "brow_inner_up"),
+    "eyeWide": ("eye_wide",), "browDown": ("brow_lower",), "noseSneer": ("nose_wrinkle",), "eyeBlink": ("blink",),
+    "mouthPress": ("lips_press",), "mouthFrown": ("frown",), "mouthShrugLower": ("chin_raise",),
+    "cheekPuff": ("cheek_puff",),
+}  # fmt: skip
+# Where the eyes look, by the kits that have one action a direction and eye: (right, left, up, down) of the picture.
+_LOOKS = (
+    ("eyeLookOut_L", "eyeLookIn_R"), ("eyeLookIn_L", "eyeLookOut_R"), ("eyeLookUp_L", "eyeLookUp_R"),
+    ("eyeLookDown_L", "eyeLookDown_R"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -75,8 +89,8 @@ class LabelDistribution:
 
     def expression(self, model: FaceModel, rng: np.random.Generator) -> np.ndarray:
         """[expression] float32: one of the combinations by the names of the actions, else normal."""
-        names, size = model.expression_names, model.layout.expression
-        if not any(name.startswith(action) for name in names for action in _ACTIONS):
+        names, size = [_house_names(name) for name in model.expression_names], model.layout.expression
+        if not any(_is(name, _ACTIONS) for name in names):
             return (np.clip(rng.normal(size=size), -3, 3) * model.expression_std).astype(np.float32)
         chances = np.array([chance for chance, _ in self.combinations.values()])
         kind = list(self.combinations)[rng.choice(len(chances), p=chances / chances.sum())]
@@ -89,13 +103,28 @@ class LabelDistribution:
         for action, (low, high) in self.combinations[kind][1].items():
             strength = rng.uniform(low, high)
             for place, name in enumerate(names):
-                if name.startswith(action):
-                    drawn[place] += strength * next((sides[side] for side in sides if side in name), 1.0)
+                if _is(name, (action,)):
+                    drawn[place] += strength * next((sides[side] for side in sides if side in name[0]), 1.0)
         for place, name in enumerate(names):
-            if name in _GAZE:
+            if name[0] in _GAZE:
                 drawn[place] += self.gaze_std * np.clip(rng.normal(), -2.5, 2.5)
-        one_way = np.array([name.startswith(_ONE_WAY) for name in names])
+        if model.manifest.get("activations") == "one-way":
+            return self._one_way(model, drawn, rng).astype(np.float32)
+        one_way = np.array([_is(name, _ONE_WAY) for name in names])
         return np.where(one_way, np.abs(drawn), drawn).astype(np.float32)
+
+    def _one_way(self, model: FaceModel, drawn: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Activations for a kit whose actions have no negative; each direction of the eyes is one, for example."""
+        drawn = np.clip(np.abs(drawn), 0, 1)
+        number = {name: place for place, name in enumerate(model.expression_names)}
+        across, up = self.gaze_std * np.clip(rng.normal(size=2), -2.5, 2.5)
+        for strength, pair in zip((across, -across, up, -up), _LOOKS, strict=True):
+            for name in pair:
+                if name in number:
+                    drawn[number[name]] = np.clip(strength, 0, 1)
+        if {"mouthClose", "jawOpen"} <= set(number):  # what closes the lips over an open jaw, and needs one
+            drawn[number["mouthClose"]] = min(drawn[number["mouthClose"]], drawn[number["jawOpen"]])
+        return drawn
 
     def angles(self, rng: np.random.Generator) -> np.ndarray:
         """[3] float32 radians: pitch, yaw and roll, normal and redrawn within the limits."""
@@ -129,6 +158,16 @@ class LabelDistribution:
         """[size] float32: a whole coefficient vector of a person with the given `identity`; translation 0."""
         parts = [identity, self.expression(model, rng), self.angles(rng), self.lighting(rng), np.zeros(3)]
         return np.concatenate(parts).astype(np.float32)
+
+
+def _house_names(name: str) -> tuple[str, ...]:
+    """What an expression is called here; a name that is not another kit's is kept."""
+    stem, side = (name[:-2], {"_L": "_left", "_R": "_right"}[name[-2:]]) if name[-2:] in ("_L", "_R") else (name, "")
+    return tuple(action + side for action in _OTHER_NAMES[stem]) if stem in _OTHER_NAMES else (name,)
+
+
+def _is(names: tuple[str, ...], actions: Iterable[str]) -> bool:
+    return any(name.startswith(action) for name in names for action in actions)
 
 
 _ACTIONS = {action for _, activations in COMBINATIONS.values() for action in activations}

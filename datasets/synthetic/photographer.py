@@ -15,9 +15,11 @@ from datasets.synthetic.background import background
 from datasets.synthetic.labels import LabelDistribution
 from datasets.synthetic.scalp import Scalp
 from datasets.synthetic.skin import Complexion
+from datasets.synthetic.stand_in import StandIn
 from datasets.synthetic.studio import Scene, Studio
 from datasets.synthetic.style import Style, draw_style
 from renderer.face_model import FaceModel
+from renderer.face_renderer import FaceRenderer
 
 _PERSON, _LABELS, _CLOTHES, _BACKGROUND, _CAMERA = range(5)  # what a random stream is for
 BATCH = 32
@@ -47,9 +49,10 @@ class Photographer:
             raise ValueError(f"synthetic photographs need at least 1 subject. Received: {subjects}")
         self.model, self.image_size, self.seed, self.subjects = model, image_size, seed, subjects
         self.distribution = distribution or LabelDistribution()
-        self.studio = Studio(model, image_size)
-        mean = self.studio.shapes(np.zeros((1, model.layout.size), np.float32)).numpy()[0]
+        mean = FaceRenderer(model, 16).shape(np.zeros((1, model.layout.size), np.float32)).numpy()[0]
         self.scalp = Scalp(model, mean)
+        self.stand_in = StandIn(model, self.scalp)
+        self.studio = Studio(model, image_size, self.stand_in.triangles, self.stand_in.normals())
         self.complexion = Complexion(model, self.scalp)
         self._skin, self._brow = _Albedo(model, self.complexion.skin), _Albedo(model, self.complexion.brow)
         self._person = lru_cache(maxsize=4096)(self._draw_person)
@@ -128,6 +131,9 @@ class Photographer:
             body.colours,
             body.skin,
             background(self.image_size, self._rng(_BACKGROUND, index)),
+            self.stand_in.place(shape),
+            self.stand_in.colours(self._skin.mean(groups["texture"])),
+            hair.coverage(self.stand_in, style.hair),
         )
 
     def _draw_person(self, subject: int) -> tuple[np.ndarray, Style]:

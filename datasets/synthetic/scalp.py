@@ -42,7 +42,7 @@ class Scalp:
         self.top = float(self.mean[:, 1].max())
         self.heights = np.linspace(self.centre[1] + 0.35, self.centre[1] - 2.0, HEIGHTS)
         self.outline = self._outline()  # [COLUMNS, HEIGHTS] distance of the skin from the vertical axis
-        polar, angle = self._polar(self.mean)
+        polar, angle = self.polar(self.mean)
         self.vertex_azimuth, self.vertex_polar = angle, polar  # [V] each
         self.vertex_hairline = hairline(angle)
 
@@ -56,7 +56,8 @@ class Scalp:
         """The grid [COLUMNS, ROWS, 3] on the mean head."""
         return self.roots(self.mean)
 
-    def _polar(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def polar(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Polar angle from the crown and azimuth [N] of `points` [N, 3], seen from the centre."""
         offset = points - self.centre
         length = np.linalg.norm(offset, axis=-1)
         return np.arccos(np.clip(offset[..., 1] / length, -1, 1)), np.arctan2(offset[..., 0], offset[..., 2])
@@ -64,6 +65,7 @@ class Scalp:
     def _bind(self, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Vertices [N, 3], weights [N, 3] and offsets [N, 3] of the first skin that rays from the centre meet."""
         triangle, weights, _ = cast_rays(self.mean, self.triangles, self.centre, directions, first=True)
+        self.missing = float((triangle < 0).mean())  # share of the scalp that the mesh does not have
         corners, offsets = self.triangles[np.maximum(triangle, 0)].copy(), np.zeros_like(directions)
         for ray in np.nonzero(triangle < 0)[0]:  # no skin there: an ellipsoid, which moves with the nearest vertex
             target = self.centre + directions[ray] * self.width * np.array([0.54, 0.58, 0.66])

@@ -24,7 +24,7 @@ _NOISE = (256, 512)  # of the strand texture: along, across
 
 
 class Scene(NamedTuple):
-    """Everything that a batch of photographs shows: B, of V head, N hair, G glasses and M body vertices."""
+    """Everything that a batch of photographs shows: B, of V head, N hair, G glasses, M body and K stand-in vertices."""
 
     coefficients: np.ndarray  # [B, size]
     shape: np.ndarray  # [B, V, 3] unposed head
@@ -44,6 +44,9 @@ class Scene(NamedTuple):
     body_colours: np.ndarray  # [B, M, 3] RGB 0-255
     body_skin: np.ndarray  # [B, M] 0-1
     background: np.ndarray  # [B, S, S, 3] RGB 0-255
+    stand_in: np.ndarray  # [B, K, 3] unposed: skull and neck of a model that is a bare face
+    stand_in_colours: np.ndarray  # [B, K, 3] RGB 0-255
+    stand_in_roots: np.ndarray  # [B, K] 0-1, as roots
 
 
 class Studio(tf.Module):
@@ -52,17 +55,22 @@ class Studio(tf.Module):
     Args:
         model: the face model.
         image_size: S, pixels of the photographs.
+        stand_in: [F, 3] triangles of skull and neck, of K vertices; none for a model that has its own.
+        stand_in_normals: [K, 3] unit, unposed.
     """
 
-    def __init__(self, model: FaceModel, image_size: int):
+    def __init__(self, model: FaceModel, image_size: int, stand_in: np.ndarray, stand_in_normals: np.ndarray):
         super().__init__(name="studio")
         self.renderer = FaceRenderer(model, image_size=image_size, part="head")
         self.image_size, self._drawn = image_size, image_size * _OVERSAMPLING
-        starts = np.cumsum([0, len(model.mean_shape), hair_module.VERTICES, glasses_module.VERTICES])
-        meshes = (model.triangles, hair_module.triangles(), glasses_module.triangles(), body_module.triangles())
-        parts = [mesh + start for mesh, start in zip(meshes, starts, strict=True)]
+        counts = (len(model.mean_shape), hair_module.VERTICES, glasses_module.VERTICES, body_module.VERTICES)
+        starts = np.cumsum((0, *counts))
+        drawn = (hair_module.triangles(), glasses_module.triangles(), body_module.triangles())
+        parts = [mesh + start for mesh, start in zip((model.triangles, *drawn, stand_in), starts, strict=True)]
         self._triangles = tf.constant(np.concatenate(parts), tf.int32)
-        self._kind = tf.constant(np.repeat([_HEAD, _HAIR, _GLASSES, _BODY], [len(part) for part in parts]), tf.int32)
+        kinds = np.repeat([_HEAD, _HAIR, _GLASSES, _BODY, _HEAD], [len(part) for part in parts])
+        self._kind = tf.constant(kinds, tf.int32)
+        self._stand_in_normals = tf.constant(stand_in_normals[None], tf.float32)
         self._view_projection = Camera.generator(self._drawn).view_projection()[None]
         self._strand_coordinates = tf.constant(hair_module.strand_coordinates())
         self._strands = tf.constant(_strand_textures())
@@ -73,7 +81,7 @@ class Studio(tf.Module):
         coefficients = scene.coefficients
         rotation = rotation_matrix(self.renderer.layout.split(coefficients)["angles"])
         turned = rotate(tf.concat([scene.shape, scene.hair, scene.glasses], 1), rotation)
-        vertices = tf.concat([turned, scene.body], 1)
+        vertices = tf.concat([turned, scene.body, rotate(scene.stand_in, rotation)], 1)
         frame = upright(rasterize(vertices, self._triangles, self._view_projection, (self._drawn, self._drawn)))
         values = interpolate(frame, self._attributes(scene, rotation))  # [B, D, D, 7]
         colour, paint, strand = values[..., :3], values[..., 3:4], values[..., 4:6]
@@ -100,7 +108,7 @@ class Studio(tf.Module):
         return self.renderer.shape(coefficients)
 
     def _attributes(self, scene: Scene, rotation: tf.Tensor) -> tf.Tensor:
-        """[B, V + N + G + M, 7]: lit colour, share of hair, place on the strands, share of bare skin in a neckline."""
+        """[B, V + N + G + M + K, 7]: lit colour, share of hair, place on the strands, bare skin in a neckline."""
         gamma = self.renderer.layout.split(scene.coefficients)["lighting"]
         albedo = self.renderer.texture(scene.coefficients) * scene.detail
         hair_colour, beard_colour = scene.colours[:, :1], scene.colours[:, 1:]
@@ -121,9 +129,18 @@ class Studio(tf.Module):
                 tf.concat([hair, none + 1, place, none], -1),
                 tf.concat([glasses, tf.zeros_like(glasses), tf.zeros_like(glasses[..., :1])], -1),
                 tf.concat([body, tf.zeros_like(body), scene.body_skin[..., None]], -1),
+                self._stand_in_attributes(scene, rotation, gamma),
             ],
             1,
         )
+
+    def _stand_in_attributes(self, scene: Scene, rotation: tf.Tensor, gamma: tf.Tensor) -> tf.Tensor:
+        """[B, K, 7], as `_attributes`."""
+        roots, colour = scene.stand_in_roots[..., None], scene.stand_in_colours
+        albedo = colour + (scene.colours[:, :1] - colour) * roots
+        normals = rotate(tf.repeat(self._stand_in_normals, tf.shape(rotation)[0], 0), rotation)
+        lit = shade(albedo, normals, gamma)
+        return tf.concat([lit, roots, scene.stand_in[..., :2], tf.zeros_like(roots)], -1)
 
     def _lit_hair(self, scene: Scene, rotation: tf.Tensor, gamma: tf.Tensor) -> tf.Tensor:
         normals = rotate(scene.hair_normals, rotation)

@@ -1,0 +1,115 @@
+"""Turns a published face model into the one file that every script takes by `--face_model`.
+
+    python -m renderer.import_model ict --source ICT-FaceKit --out ict.npz
+    python -m renderer.import_model bfm09 --source folder/of/bfm --out bfm.npz
+    python -m renderer.import_model bfm-front --source BFM_model_front_gan.mat --out bfm.npz
+
+Prints what was read and draws a sheet beside the model (`ict.png`). docs/face_models.md says where the files come from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from renderer.face_model import FaceModel
+
+KINDS = {
+    "bfm09": "a folder with 01_MorphableModel.mat, Exp_Pca.bin and the published index files",
+    "bfm-front": "the reference's BFM_model_front_gan.mat",
+    "ict": "a checkout of ICT-FaceKit",
+}
+
+
+def import_model(kind: str, source: Path, *, lashes: bool = True) -> FaceModel:
+    """The face model of `kind` (see KINDS) that lies at `source`.
+
+    Raises:
+        FileNotFoundError, ValueError: one line that names the file, the field and what is wrong with it.
+    """
+    if not source.exists():
+        raise FileNotFoundError(f"--source {source}: expected {KINDS[kind]}. There is nothing there")
+    if kind == "ict":
+        from renderer.importers.ict import import_ict
+
+        return import_ict(source, lashes)
+    from renderer.importers import bfm
+
+    reader: Callable[[Path], FaceModel] = {"bfm09": bfm.import_bfm09, "bfm-front": bfm.import_bfm_front}[kind]
+    return reader(source)
+
+
+def summary(model: FaceModel) -> str:
+    """What a model holds, in a few lines."""
+    layout, size = model.layout, np.ptp(model.mean_shape, axis=0)
+    landmarks = model.mean_shape[model.landmarks]
+    regions = [name for number, name in enumerate(model.region_names) if (model.region == number).any()]
+    lines = {
+        "name": model.name,
+        "source": model.source,
+        "licence": model.licence,
+        "mesh": f"{len(model.mean_shape)} vertices, {len(model.triangles)} triangles, {model.face_triangles.sum()} of "
+        "them drawn beside photographs",
+        "size": " x ".join(f"{side:.2f}" for side in size)
+        + f" dm; outer corners of the eyes {np.linalg.norm(landmarks[45] - landmarks[36]):.2f} dm apart",
+        "coefficients": f"{layout.shape} shape + {layout.texture} texture + {layout.expression} expression + 33 others "
+        f"= {layout.size}; λ has {layout.lambda_size}",
+        "expressions": _few(model.expression_names),
+        "regions": ", ".join(regions),
+        "checksum": model.checksum()[:16],
+    }
+    return "\n".join(f"{key + ':':14}{value}" for key, value in lines.items())
+
+
+def _few(names: Sequence[str], limit: int = 8) -> str:
+    return ", ".join(names[:limit]) + (f", … ({len(names)})" if len(names) > limit else "")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line; see the module."""
+    parser = argparse.ArgumentParser(
+        prog="python -m renderer.import_model",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("kind", choices=KINDS, help="; ".join(f"{kind}: {what}" for kind, what in KINDS.items()))
+    parser.add_argument("--source", required=True, type=Path, help="folder or file of the published model")
+    parser.add_argument("--out", required=True, type=Path, help="the face model to write (.npz)")
+    parser.add_argument("--sheet", type=Path, help="the preview sheet to write (default: --out with .png)")
+    parser.add_argument("--size", type=int, default=192, help="pixels of one face on the sheet (default: %(default)s)")
+    parser.add_argument(
+        "--lashes", action=argparse.BooleanOptionalAction, default=True, help="ict: draw eyelashes (default: yes)"
+    )
+    arguments = parser.parse_args(argv)
+    if arguments.out.suffix != ".npz":
+        parser.error(f"--out should end in .npz. Received: {arguments.out}")
+    if arguments.size < 16:
+        parser.error(f"--size should be at least 16. Received: {arguments.size}")
+    model = import_model(arguments.kind, arguments.source, lashes=arguments.lashes)
+    print(summary(model))
+    aside = arguments.out.with_name(arguments.out.name + ".tmp")
+    model.save(aside)
+    os.replace(aside, arguments.out)
+    print(f"{arguments.out}: face model, {arguments.out.stat().st_size / 2**20:.1f} MiB")
+
+    from renderer.preview import contact_sheet
+
+    path = arguments.sheet or arguments.out.with_suffix(".png")
+    sheet = contact_sheet(model, arguments.size)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".tmp")
+    sheet.save(aside, format="PNG")
+    os.replace(aside, path)
+    print(f"{path}: preview, {sheet.width} x {sheet.height} pixels")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (OSError, ValueError) as error:
+        sys.exit(f"renderer.import_model: error: {error}")
