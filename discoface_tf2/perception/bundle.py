@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import keras
 
 from discoface_tf2.files import write_json
 from discoface_tf2.perception.identity import Identity
+from discoface_tf2.perception.literature import Facenet, FaceParser, RNet
+from discoface_tf2.perception.literature.units import PublishedNetwork
 from discoface_tf2.perception.parsing import Parsing
 from discoface_tf2.perception.reconstruction import Reconstruction
 from renderer.layout import CoefficientLayout
@@ -18,18 +21,21 @@ from renderer.layout import CoefficientLayout
 FORMAT = "discoface_tf2 perception, version 1"
 MANIFEST = "perception.json"
 NETWORKS = ("reconstruction", "identity", "parsing")
+# Those of the literature, by the same names.
+IMPORTED: dict[str, type[PublishedNetwork]] = {"reconstruction": RNet, "identity": Facenet, "parsing": FaceParser}
 
 
 @dataclass(frozen=True)
 class Perception:
     """What the losses and metrics know about a picture: coefficients, identity, and where skin and hair are.
 
+    Each network is the bundled one or the literature's (`import_weights`); both kinds answer the same questions.
     In a folder: `perception.json` (layout, sizes, held-out errors) and one `<network>.weights.h5` each.
     """
 
-    reconstruction: Reconstruction
-    identity: Identity
-    parsing: Parsing
+    reconstruction: Reconstruction | RNet
+    identity: Identity | Facenet
+    parsing: Parsing | FaceParser
     report: dict[str, Any] = field(default_factory=dict)  # held-out errors and the command that measured them
     face_model: str = "builtin"  # name of the face model that the coefficients belong to
 
@@ -65,7 +71,7 @@ class Perception:
 
     @classmethod
     def load(cls, folder: str | Path) -> Perception:
-        """The networks that `save` wrote, frozen: losses pass gradients through them and never into them.
+        """The networks that `save` or `import_weights` wrote, frozen: gradients pass through them, never into them.
 
         Raises FileNotFoundError or ValueError with one line that names the file.
         """
@@ -73,30 +79,69 @@ class Perception:
         path = folder / MANIFEST
         if not path.is_file():
             raise FileNotFoundError(f"perception: there is no {path}. Train it with: python train_perception.py")
-        try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path}: not JSON ({error})") from None
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            received = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
-            raise ValueError(f"{path}: expected the format {FORMAT!r}. Received: {received!r}")
+        manifest = read_manifest(path)
+        absent = [name for name in NETWORKS if name not in manifest["networks"]]
+        if absent:
+            raise ValueError(
+                f"{path}: the networks {', '.join(absent)} are not there yet. Import them too, or take them from a "
+                "folder of train_perception.py: python -m discoface_tf2.perception.import_weights --help"
+            )
         try:
             layout = CoefficientLayout.from_dict(manifest["layout"])
-            options, face_model = manifest["networks"], str(manifest["face_model"])
-            perception = cls(
-                reconstruction=Reconstruction(layout, **options["reconstruction"]),
-                identity=Identity(**options["identity"]),
-                parsing=Parsing(**options["parsing"]),
-                report=dict(manifest["report"]),
-                face_model=face_model,
-            )
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{path}: a field is missing or unknown ({error})") from None
+            networks = {name: make_network(name, manifest["networks"][name], layout) for name in NETWORKS}
+            perception = cls(**networks, report=dict(manifest["report"]), face_model=str(manifest["face_model"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: a field is missing, unknown or wrong ({error})") from None
         for name in NETWORKS:
             network = getattr(perception, name)
             load_weights(network, folder)
             network.trainable = False
         return perception
+
+    def require_layout(self, layout: CoefficientLayout, folder: str | Path) -> None:
+        """Raises ValueError with one line unless the coefficients are those of a face model of this layout."""
+        if self.layout == layout:
+            return
+        advice = "Train the networks on photographs of this face model: train_perception.py"
+        if isinstance(self.reconstruction, RNet):
+            advice = (
+                "R-Net answers in the Basel model's coefficients only: use that face model, or another reconstruction "
+                "(train_perception.py; the imported identity and parsing networks fit every face model)"
+            )
+        raise ValueError(
+            f"{folder}: the perception networks were trained for another face model ({self.face_model}): expected the "
+            f"layout {layout.to_dict()}. Received: {self.layout.to_dict()}. {advice}"
+        )
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a perception folder, checked for its format. Raises ValueError with one line."""
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON ({error})") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        received = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
+        raise ValueError(f"{path}: expected the format {FORMAT!r}. Received: {received!r}")
+    if not isinstance(manifest.get("networks"), dict):
+        raise ValueError(f"{path}: a field is missing or unknown ('networks')")
+    return manifest
+
+
+def make_network(kind: str, options: Mapping[str, Any], layout: CoefficientLayout) -> Any:
+    """The network that serves `kind`, with weights yet to load, as its `options` in the manifest say.
+
+    Raises ValueError for a network of another name, and TypeError for options that it does not have.
+    """
+    options = dict(options)
+    name = options.pop("network", None)  # the bundled ones, which came first, have none
+    if name not in (None, IMPORTED[kind].network):
+        raise ValueError(
+            f"perception: expected {kind} by the bundled network or {IMPORTED[kind].network!r}. Received: {name!r}"
+        )
+    own: dict[str, Any] = {"reconstruction": Reconstruction, "identity": Identity, "parsing": Parsing}
+    made: Any = own[kind] if name is None else IMPORTED[kind]
+    return made(layout, **options) if kind == "reconstruction" else made(**options)
 
 
 def weights_path(network: keras.Model, folder: Path) -> Path:

@@ -15,7 +15,15 @@ from PIL import Image
 
 from discoface_tf2.files import write_json
 from discoface_tf2.perception import evaluate
-from discoface_tf2.perception.bundle import NETWORKS, Perception, load_weights, save_weights, weights_path
+from discoface_tf2.perception.bundle import (
+    MANIFEST,
+    NETWORKS,
+    Perception,
+    load_weights,
+    read_manifest,
+    save_weights,
+    weights_path,
+)
 from discoface_tf2.perception.mirror import mirror_matrix
 from discoface_tf2.perception.objectives import IdentityObjective, Objective, ParsingObjective, ReconstructionObjective
 from discoface_tf2.perception.samples import Samples, Views
@@ -141,6 +149,11 @@ def train(
 def _read_state(out: Path, options: dict[str, Any]) -> dict[str, Any]:
     path = out / STATE
     if not path.is_file():
+        if (out / MANIFEST).is_file() and "imported" in read_manifest(out / MANIFEST).get("report", {}):
+            raise ValueError(
+                f"{out} holds imported networks, which stay. Train into another folder, and join both with: "
+                "python -m discoface_tf2.perception.import_weights KIND --base FOLDER"
+            )
         return {"options": options, "networks": {}}
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
