@@ -15,6 +15,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from discoface_tf2.face_model_option import add_face_model_option, require_face_model
+
 
 def make_parser() -> argparse.ArgumentParser:
     """The options."""
@@ -26,6 +28,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--variation", type=int, default=5, help="images of one identity; default 5")
     parser.add_argument("--truncation", type=float, default=1.0, help="ψ; default 1, none")
     parser.add_argument("--seed", type=int, default=0)
+    add_face_model_option(parser)
     return parser
 
 
@@ -45,10 +48,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     from vae import FactorSampler
 
     model, perception = load_model(args.model), Perception.load(args.perception_dir)
+    require_face_model(args.face_model, model.layout, args.model)
     sampler = FactorSampler.load(model.vae_dir)
-    if perception.layout != model.layout:
-        raise ValueError(f"{args.perception_dir}: expected networks of the model's layout {model.layout.to_dict()}. "
-                         f"Received: {perception.layout.to_dict()}")  # fmt: skip
+    perception.require_layout(model.layout, args.perception_dir)
     if read_manifest(args.data).count < args.samples:
         raise ValueError(f"{args.data}: expected at least --samples {args.samples} photographs")
     options = GenerationOptions(

@@ -24,6 +24,7 @@ WEIGHT_FLAGS = {
     "w_lm": "landmarks",
     "w_gamma": "lighting",
     "w_skin": "skin",
+    "w_exp": "expression",
     "w_l1": "warmup_l1",
     "w_image": "image_l1",
     "w_exp_warp": "expression_warp",
@@ -45,7 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", default="runs/data/synthetic64", help="folder of photographs as TFRecords")
     parser.add_argument("--vae_dir", default="runs/vae", help="folder of the four factor VAEs")
     parser.add_argument("--perception_dir", default="runs/perception", help="folder of the perception networks")
-    parser.add_argument("--face_model", default="builtin", help="'builtin' or a face model's .npz")
+    parser.add_argument("--face_model", "--face-model", default="builtin", help="'builtin' or a face model's .npz")
     parser.add_argument("--run_id", help="run to start from: a run folder, or its name under runs/ (stage 2 needs one)")
     parser.add_argument("--snapshot", type=float, help="kimg of the run's snapshot to start from; default its last")
     parser.add_argument("--strategy", choices=("auto", "one", "mirrored"), default="auto")
@@ -70,9 +71,9 @@ def start_snapshot(run_id: str, kimg: float | None) -> Path:
     run = next((p for p in (Path(run_id), Path("runs") / run_id) if p.is_dir()), None)
     if run is None:
         raise FileNotFoundError(f"--run_id {run_id}: expected a run folder, or the name of one under runs/")
-    snapshot = model_io.newest_snapshot(run) if kimg is None else model_io.snapshot_path(run, kimg)
-    if snapshot is None or not snapshot.is_dir():
-        raise FileNotFoundError(f"{run}: no snapshot{'' if kimg is None else f' at {kimg:g} kimg'} to start from")
+    snapshot = model_io.find_snapshot(run) if kimg is None else model_io.snapshot_path(run, kimg)
+    if not snapshot.is_dir():
+        raise FileNotFoundError(f"{run}: no snapshot at {kimg:g} kimg to start from")
     return snapshot
 
 
@@ -128,5 +129,5 @@ if __name__ == "__main__":
         main()
     except (OSError, ValueError, FloatingPointError) as error:
         sys.exit(f"train.py: error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except KeyboardInterrupt as stopped:  # 130 for SIGINT, 143 for SIGTERM, as shells say
+        sys.exit(128 + getattr(stopped, "signum", 2))

@@ -1,7 +1,7 @@
 """Snapshots: folders that hold all that images need (weights, sizes and the decoders of the factors).
 
 RUN/snapshots/kimg000123/ holds `generator.weights.h5` (the moving average), `vae/` (the factors' decoders) and
-`model.json`, which is written last: where it stands, the snapshot is whole.
+`model.json`, which is written last: where it stands, the snapshot is whole. An imported network may have no `vae/`.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from discoface_tf2.networks.config import NetworkConfig, build_generator
+from discoface_tf2.architectures import DEFAULT, AnyNetworkConfig, architecture_of, build_generator, config_from_dict
 from discoface_tf2.networks.generator import Generator
 from renderer.layout import CoefficientLayout
 from vae import FactorSampler
@@ -25,6 +25,8 @@ from vae.sampler import WEIGHTS as VAE_WEIGHTS
 FORMAT = "discoface_tf2 generator, version 1"
 MANIFEST = "model.json"
 WEIGHTS = "generator.weights.h5"
+CURRENT_WEIGHTS = "generator_current.weights.h5"  # what training goes on from, beside the moving average
+DISCRIMINATOR_WEIGHTS = "discriminator.weights.h5"
 VAE = "vae"
 _SNAPSHOT = re.compile(r"kimg(\d{6}(?:\.\d{3})?)")
 
@@ -44,7 +46,7 @@ class LoadedModel:
 
     folder: Path
     generator: Generator
-    config: NetworkConfig
+    config: AnyNetworkConfig
     layout: CoefficientLayout
     noise_dim: int
     facts: dict[str, Any]
@@ -75,16 +77,18 @@ def newest_snapshot(run: str | Path) -> Path | None:
 def save_model(
     folder: str | Path,
     generator: Generator,
-    config: NetworkConfig,
+    config: AnyNetworkConfig,
     layout: CoefficientLayout,
     *,
     noise_dim: int,
-    vae_dir: str | Path,
+    vae_dir: str | Path | None,
     extra: Mapping[str, Any] | None = None,
+    also: Callable[[Path], None] | None = None,
 ) -> Path:
     """Writes a snapshot aside and renames it; one that is there already is replaced. Returns `folder`.
 
-    `extra` are facts worth remembering, as JSON holds them.
+    `extra` are facts worth remembering, as JSON holds them. Without `vae_dir` the snapshot has no decoders of its own.
+    `also` writes further files into the folder that it is given, before the snapshot stands.
     """
     folder = Path(folder)
     if config.input_size != layout.lambda_size + noise_dim:
@@ -96,12 +100,15 @@ def save_model(
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     generator.save_weights(aside / WEIGHTS)
-    for short in ABBREVIATIONS.values():
+    for short in ABBREVIATIONS.values() if vae_dir is not None else ():
         (aside / VAE / short).mkdir(parents=True)
         for name in (VAE_WEIGHTS, VAE_MANIFEST):
-            shutil.copyfile(Path(vae_dir) / short / name, aside / VAE / short / name)
+            shutil.copyfile(Path(str(vae_dir)) / short / name, aside / VAE / short / name)
+    if also is not None:
+        also(aside)
     manifest = {
         "format": FORMAT,
+        "architecture": architecture_of(config),
         "network": config.to_dict(),
         "layout": layout.to_dict(),
         "noise_dim": noise_dim,
@@ -127,24 +134,30 @@ def find_snapshot(path: str | Path) -> Path:
     return newest
 
 
-def load_model(path: str | Path, *, dtype: str = "float32") -> LoadedModel:
-    """The snapshot at `path`, or the newest of the run at `path`.
-
-    Raises FileNotFoundError or ValueError, with one line that names the file, when it is missing or damaged.
-    """
-    folder = find_snapshot(path)
+def read_manifest(folder: Path) -> tuple[AnyNetworkConfig, CoefficientLayout, int, dict[str, Any]]:
+    """The networks' sizes, the layout, noise_dim and facts of a snapshot. Raises ValueError naming the file."""
     manifest = folder / MANIFEST
     try:
         content = json.loads(manifest.read_text(encoding="utf-8"))
         if content.get("format") != FORMAT:
             raise ValueError(f"expected the format {FORMAT!r}. Received: {content.get('format')!r}")
-        config = NetworkConfig.from_dict(content["network"])
+        config = config_from_dict(content.get("architecture", DEFAULT), content["network"])
         layout = CoefficientLayout.from_dict(content["layout"])
         noise_dim, facts = int(content["noise_dim"]), dict(content["facts"])
         if config.input_size != layout.lambda_size + noise_dim:
             raise ValueError(f"input_size {config.input_size} is not λ + noise = {layout.lambda_size} + {noise_dim}")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{manifest}: not a snapshot of a generator ({error})") from None
+    return config, layout, noise_dim, facts
+
+
+def load_model(path: str | Path, *, dtype: str = "float32") -> LoadedModel:
+    """The snapshot at `path`, or the newest of the run at `path`.
+
+    Raises FileNotFoundError or ValueError, with one line that names the file, when it is missing or damaged.
+    """
+    folder = find_snapshot(path)
+    config, layout, noise_dim, facts = read_manifest(folder)
     weights = folder / WEIGHTS
     if not weights.is_file():
         raise FileNotFoundError(f"{weights}: no such file; the snapshot is incomplete, take another")
@@ -161,6 +174,8 @@ def load_model(path: str | Path, *, dtype: str = "float32") -> LoadedModel:
 def load_sampler(model: LoadedModel, vae_dir: str | Path | None = None) -> FactorSampler:
     """The decoders of the snapshot, or those at `vae_dir`, which must be of the same layout."""
     folder = model.vae_dir if vae_dir is None else Path(vae_dir)
+    if vae_dir is None and not folder.is_dir():
+        raise FileNotFoundError(f"{model.folder}: came without factor VAEs; give them by --vae_dir (docs/original.md)")
     sampler = FactorSampler.load(folder)
     if sampler.layout != model.layout.to_dict():
         raise ValueError(

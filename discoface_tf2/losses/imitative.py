@@ -32,6 +32,15 @@ def lighting_loss(fake: tf.Tensor, render: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.abs(fake - render), axis=-1)
 
 
+def expression_loss(fake: tf.Tensor, render: tf.Tensor, std: tf.Tensor) -> tf.Tensor:
+    """Mean squared difference of expression coefficients [B, E] in units of their spread `std` [E]; not the paper's.
+
+    Both are what the reconstruction network sees, in the fake and in the render: a small network shrinks its guesses,
+    and asking the fake for the full coefficients would ask for a caricature.
+    """
+    return tf.reduce_mean(tf.square((fake - render) / std), axis=-1)
+
+
 def mean_colour(images: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Mean colour under the mask [B, 3]; zero where the mask is empty."""
     return tf.reduce_sum(images * mask, axis=[1, 2]) / (tf.reduce_sum(mask, axis=[1, 2]) + _EPSILON)

@@ -16,7 +16,7 @@ class Generator(keras.Model):
 
     Args:
         mapping: from λ and noise to w.
-        synthesis: from styles to images.
+        synthesis: from styles to images; that of `stylegan1` has the same interface.
 
     Call arguments:
         inputs: λ and noise side by side [B, λ + noise].

@@ -16,8 +16,9 @@ from discoface_tf2 import model_io
 from discoface_tf2.config import TrainingConfig
 from discoface_tf2.perception import Perception
 from discoface_tf2.training.distribution import make_strategy
+from discoface_tf2.training.guard import Stopped, StopSignals, only_process
 from discoface_tf2.training.run_folder import open_run
-from discoface_tf2.training.state import TrainingState
+from discoface_tf2.training.state import TrainingState, foreign_network
 from discoface_tf2.training.steps import TrainingStep
 from discoface_tf2.training.summaries import Summaries
 from renderer import FaceRenderer, load_face_model
@@ -68,28 +69,33 @@ def train(
     """Trains until `config.kimg` images have been shown in this stage, or goes on where the folder's run was.
 
     Returns the last snapshot. Raises ValueError or OSError with one line when an asset is missing or does not fit, and
-    FloatingPointError when a loss is no longer finite (the last checkpoint is kept).
+    FloatingPointError when a loss is no longer finite (the last checkpoint is kept), and Stopped, a KeyboardInterrupt,
+    when SIGINT or SIGTERM ended the run, after a checkpoint.
     """
     strategy = strategy or make_strategy()
     face_model = load_face_model(assets.face_model)
     sampler = FactorSampler.load(assets.vae)
     perception = Perception.load(assets.perception)
     expected = face_model.layout.to_dict()
-    for what, layout in (("VAEs", sampler.layout), ("perception networks", perception.layout.to_dict())):
-        if layout != expected:
-            raise ValueError(
-                f"the {what} were trained for another face model: expected the layout {expected}. Received: {layout}. "
-                "Train them on photographs of this face model"
-            )
+    if sampler.layout != expected:
+        raise ValueError(
+            f"the VAEs were trained for another face model: expected the layout {expected}. Received: "
+            f"{sampler.layout}. Train them on photographs of this face model"
+        )
+    perception.require_layout(face_model.layout, assets.perception)
     renderer = FaceRenderer(face_model, image_size=config.resolution, part="face")
+    lambda_size = face_model.layout.lambda_size
+    foreign = foreign_network(Path(assets.start_from), config, lambda_size) if assets.start_from else None
     with strategy.scope():
-        state = TrainingState(config, face_model.layout.lambda_size)
-        if config.standardize_input:
+        state = TrainingState(config, lambda_size, foreign)
+        if config.standardize_input and foreign is None:
             state.set_input_scale(_sample_lambdas(sampler, 4096))
     if assets.start_from:
         state.load_snapshot(Path(assets.start_from))
     resumed = open_run(directory, {"training": config.to_dict(), "assets": _asset_options(assets)})
-    return _Run(config, assets, directory, strategy, state, sampler, renderer, perception).train(photographs, resumed)
+    with only_process(directory):
+        run = _Run(config, assets, directory, strategy, state, sampler, renderer, perception)
+        return run.train(photographs, resumed)
 
 
 def _sample_lambdas(sampler: FactorSampler, count: int) -> np.ndarray:
@@ -126,18 +132,17 @@ class _Run:
         config, state = self.config, self.state
         self._restore(resumed)
         total, batch, shown = round(config.kimg * 1000), config.batch_size, int(state.images)
-        if shown >= total and (snapshot := model_io.newest_snapshot(self.directory)):
+        snapshot = model_io.snapshot_path(self.directory, state.kimg)
+        if shown >= total and snapshot.is_dir():
             print(f"{self.directory}: {state.kimg:g} of {config.kimg:g} kimg are done; nothing to do", flush=True)
             return snapshot
         batches = self._batches(photographs)
         images = next(batches)
         self._grid(images)
-        tick, phase = _Tick(), ""
-        try:
+        tick = _Tick()
+        with StopSignals() as stop:
             while shown < total:
-                if config.phase(shown / 1000) != phase:
-                    phase = config.phase(shown / 1000)
-                    state.set_phase(phase)
+                phase = config.phase(shown / 1000)
                 terms = self.step(images, phase)
                 if phase != "imitate":
                     terms = terms | self.step.penalties(images, shown // batch)
@@ -152,13 +157,13 @@ class _Run:
                 if self._due(config.snapshot_kimg, shown, total) and shown < total:
                     self._save()
                 tick.began += time.perf_counter() - paused  # sec/kimg is of training alone
+                if stop.received is not None and shown < total:
+                    self._save()
+                    print(f"stopped at {state.kimg:g} kimg; the same command goes on from here", flush=True)
+                    raise Stopped(stop.received)
                 if shown < total:
                     images = next(batches)
-        except KeyboardInterrupt:
-            self._save()
-            print(f"interrupted at {state.kimg:g} kimg; the same command goes on from here", flush=True)
-            raise
-        return self._save()
+            return self._save()
 
     def _due(self, interval_kimg: float, shown: int, total: int) -> bool:
         interval = interval_kimg * 1000
@@ -210,9 +215,8 @@ class _Run:
         """A checkpoint to go on from, and a snapshot to generate with."""
         state = self.state
         self.checkpoints.save(checkpoint_number=int(state.images))
-        snapshot = model_io.snapshot_path(self.directory, state.kimg)
-        model_io.save_model(
-            snapshot,
+        return model_io.save_model(
+            model_io.snapshot_path(self.directory, state.kimg),
             state.average,
             state.networks,
             self.layout,
@@ -224,6 +228,5 @@ class _Run:
                 "kimg": state.kimg,
                 "face_model": self.assets.face_model,
             },
+            also=state.save_networks,
         )
-        state.save_networks(snapshot)
-        return snapshot

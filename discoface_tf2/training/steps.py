@@ -16,25 +16,14 @@ from discoface_tf2.config import TrainingConfig
 from discoface_tf2.losses import adversarial, contrastive, imitative
 from discoface_tf2.perception import Perception
 from discoface_tf2.training.draws import LATENT, LAYER_NOISE, PAIR_LATENT, PATH_LENGTH, replica_normal, seed_for
+from discoface_tf2.training.pixels import PixelLoss, to_network_range
 from discoface_tf2.training.state import TrainingState
 from renderer import FaceRenderer
 from renderer.camera import Camera
 from renderer.face_renderer import Rendering
 from vae import FactorSampler
 
-WARMUP_RESOLUTION = 32  # the method's L1 term looks at images reduced to this
 Terms = dict[str, tf.Tensor]
-
-
-def to_network_range(images: tf.Tensor) -> tf.Tensor:
-    """0-255, any type, to float32 in [-1, 1]."""
-    return tf.cast(images, tf.float32) / 127.5 - 1.0
-
-
-def reduce_to(images: tf.Tensor, size: int) -> tf.Tensor:
-    """[B, H, W, C] averaged down to [B, size, size, C]; smaller images are left as they are."""
-    factor = images.shape[1] // size
-    return images if factor <= 1 else tf.nn.avg_pool2d(images, factor, factor, "VALID")
 
 
 class TrainingStep:
@@ -65,6 +54,10 @@ class TrainingStep:
         self.batch = config.batch_size // self.replicas
         self.pairs = config.pairs // self.replicas if config.stage == 2 else 0
         self.landmark_camera = Camera.reconstruction()
+        self.imitate_loss, self.pixel_loss = (
+            PixelLoss(min(size, config.resolution)) for size in (config.imitate_resolution, config.l1_resolution)
+        )
+        self.expression_std = tf.constant(renderer.face_model.expression_std, tf.float32)
         self._functions: dict[str, Callable[..., Terms]] = {}
 
     def __call__(self, photographs: tf.Tensor, phase: str) -> Terms:
@@ -134,17 +127,17 @@ class TrainingStep:
     # ---- phases ---------------------------------------------------------------------------------------------------
 
     def _imitate(self, photographs: tf.Tensor) -> Terms:
-        """The renderer alone, at 32 × 32: the synthesis stops there, and there is no discriminator."""
+        """The renderer alone, at `imitate_resolution`: the synthesis stops there, and there is no discriminator."""
         del photographs
         state = self.state
         lambdas, noise = self._draw()
         rendering = self.renderer(lambdas)
-        size = min(WARMUP_RESOLUTION, self.config.resolution)
+        size = self.imitate_loss.resolution
         with tf.GradientTape() as tape:
             fakes = state.generator(tf.concat([lambdas, noise], -1), noise=self._layer_noise(), max_resolution=size)
-            l1 = self._mean(self._warmup_l1(fakes, rendering))
+            l1 = self._mean(self.imitate_loss(fakes, rendering))
             loss = l1 * self.config.weights.warmup_l1
-        _update(tape, loss, state.generator, state.generator_optimizer)
+        _update(tape, loss, state.generator, state.imitate_optimizer)
         return {"warmup_l1": l1}
 
     def _adversarial(self, photographs: tf.Tensor, phase: str) -> Terms:
@@ -163,12 +156,12 @@ class TrainingStep:
             }
             weighted = terms["generator"]
             if phase == "warmup":
-                terms["warmup_l1"] = self._mean(self._warmup_l1(fakes, rendering))
+                terms["warmup_l1"] = self._mean(self.pixel_loss(fakes, rendering))
                 weighted += weights.warmup_l1 * terms["warmup_l1"]
             else:
                 per_image = self._perceptual(fakes, lambdas, rendering)
                 if weights.image_l1:
-                    per_image["image_l1"] = self._warmup_l1(fakes[: self.batch], rendering)
+                    per_image["image_l1"] = self.pixel_loss(fakes[: self.batch], rendering)
                 for name, value in per_image.items():
                     terms[name] = self._mean(value)
                     weighted += getattr(weights, name) * terms[name]
@@ -179,12 +172,6 @@ class TrainingStep:
             _update(tape, loss, network, optimizer)
         terms["score_real"], terms["score_fake"] = self._mean(real_logits[:, 0]), self._mean(fake_logits[:, 0])
         return terms
-
-    def _warmup_l1(self, fakes: tf.Tensor, rendering: Rendering) -> tf.Tensor:
-        size = min(WARMUP_RESOLUTION, self.config.resolution)
-        inside = tf.cast(reduce_to(rendering.mask, size) > 0.999, tf.float32)  # pixels that the mesh covers wholly
-        render = reduce_to(to_network_range(rendering.image), size)
-        return imitative.masked_l1_loss(reduce_to(tf.cast(fakes, tf.float32), size), render, inside)
 
     # ---- imitation and contrast -----------------------------------------------------------------------------------
 
@@ -208,6 +195,12 @@ class TrainingStep:
             "lighting": imitative.lighting_loss(coefficients[:batch, lighting], lambdas[:batch, lighting]),
             "skin": imitative.skin_colour_loss(fakes[:batch], render, rendering.mask),
         }
+        if self.config.weights.expression:
+            expression = self.layout.slice("expression")
+            drawn = tf.stop_gradient(seen.reconstruction(render))[:, expression]
+            terms["expression"] = imitative.expression_loss(
+                coefficients[:batch, expression], drawn, self.expression_std
+            )
         if not pairs:
             return terms
         flow = self.renderer.flow(lambdas[:pairs], lambdas[batch : batch + pairs])

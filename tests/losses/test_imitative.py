@@ -32,6 +32,12 @@ def test_lighting_is_the_mean_absolute_difference():
     np.testing.assert_allclose(loss, [0.3], rtol=1e-5)
 
 
+def test_expression_is_compared_in_units_of_its_spread():
+    std = tf.constant([0.5, 2.0])
+    loss = imitative.expression_loss(tf.constant([[1.0, 0.0], [0.0, 0.0]]), tf.constant([[0.0, 2.0], [0.0, 0.0]]), std)
+    np.testing.assert_allclose(loss, [(4.0 + 1.0) / 2, 0.0], rtol=1e-6)
+
+
 def test_skin_colour_compares_means_and_sees_the_mask_alone():
     mask = np.zeros([1, 8, 8, 1], np.float32)
     mask[:, 2:6, 2:6] = 1

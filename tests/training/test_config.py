@@ -17,7 +17,7 @@ def test_every_preset_survives_a_round_trip_through_json(preset, stage):
 def test_overrides_replace_preset_values_and_none_does_not():
     config = make_config("demo64", 1, kimg=7.0, batch_size=None, w_identity=5.0)
     assert (config.kimg, config.batch_size, config.weights.identity) == (7.0, 16, 5.0)
-    assert config.weights.landmarks == 500.0  # the reference's
+    assert config.weights.lighting == 10.0  # the reference's
 
 
 def test_the_reference_lowers_the_landmark_weight_in_stage_2_at_256():

@@ -1,6 +1,10 @@
 """A whole run on tiny networks: what it writes, that it resumes to the same weights, and what it refuses."""
 
 import json
+import os
+import re
+import signal
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +13,7 @@ from PIL import Image
 from tiny_training import tiny_config
 
 from discoface_tf2 import model_io
+from discoface_tf2.training.guard import Stopped
 from discoface_tf2.training.loop import Assets, train
 
 ROOM = np.random.default_rng(0).integers(0, 256, (64, 16, 16, 3), np.uint8)
@@ -37,11 +42,26 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_pa
     def options(kimg):
         return tiny_config(1, kimg=kimg, imitate_kimg=0.008, warmup_kimg=1.0, ema_rampup=1000.0)
 
+    def terminated(start, batch):
+        """Asks the process to end while the fourth batch of six is fetched."""
+
+        def fetched(number, images):
+            if number == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return images
+
+        fetch = partial(tf.numpy_function, fetched, Tout=tf.uint8)
+        shapes = photographs(start, batch).enumerate()
+        return shapes.map(lambda *pair: tf.ensure_shape(fetch(inp=pair), [batch, 16, 16, 3]))
+
     whole = train(options(0.024), assets, photographs, tmp_path / "whole")
-    train(options(0.016), assets, photographs, tmp_path / "parts")
+    with pytest.raises(Stopped) as stopped:
+        train(options(0.024), assets, terminated, tmp_path / "parts")
+    assert stopped.value.signum == signal.SIGTERM
     parts = train(options(0.024), assets, photographs, tmp_path / "parts")
     output = capsys.readouterr().out
-    assert "going on from 0.016 kimg" in output
+    stopped_at = re.search(r"stopped at (\S+) kimg", output)[1]
+    assert 0 < float(stopped_at) < 0.024 and f"going on from {stopped_at} kimg" in output
     assert "kimg  imitate" in output and "kimg  warmup" in output
     assert whole.name == parts.name == "kimg000000.024"
     for expected, received in zip(weights(whole), weights(parts), strict=True):

@@ -8,8 +8,9 @@ from tiny_training import tiny_config
 
 from discoface_tf2.losses import adversarial
 from discoface_tf2.training.distribution import make_strategy
+from discoface_tf2.training.pixels import reduce_to, to_network_range
 from discoface_tf2.training.state import TrainingState
-from discoface_tf2.training.steps import TrainingStep, reduce_to, to_network_range
+from discoface_tf2.training.steps import TrainingStep
 from renderer.face_renderer import FaceRenderer
 
 
@@ -59,7 +60,7 @@ def test_one_forward_pass_gives_the_gradients_of_two(make_step):
     with tf.GradientTape() as tape:
         fakes = state.generator(inputs)
         loss = tf.reduce_mean(adversarial.generator_loss(state.discriminator(fakes)))
-        loss += 3.0 * tf.reduce_mean(step._warmup_l1(fakes, rendering))
+        loss += 3.0 * tf.reduce_mean(step.pixel_loss(fakes, rendering))
     expected_g = tape.gradient(loss, [v.value for v in state.generator.trainable_variables])
     with tf.GradientTape() as tape:
         fakes = tf.stop_gradient(state.generator(inputs))
@@ -94,12 +95,12 @@ def test_imitation_lowers_its_loss_and_leaves_the_discriminator_alone(make_step)
 
 @pytest.mark.parametrize("stage, phase", [(1, "imitative"), (2, "contrastive")])
 def test_every_term_is_there_and_everything_moves(make_step, stage, phase):
-    step = make_step(tiny_config(stage, pl_weight=2.0, pl_interval=1, layer_noise=True))
+    step = make_step(tiny_config(stage, w_expression=1.0, pl_weight=2.0, pl_interval=1, layer_noise=True))
     state = step.state
     before = [v.numpy() for v in state.generator.trainable_variables]
     terms = {**step(PHOTOGRAPHS, phase), **step.penalties(PHOTOGRAPHS, 0)}
-    expected = {"generator", "discriminator", "identity", "landmarks", "lighting", "skin", "score_real", "score_fake",
-                "image_l1", "r1", "path_length"}  # fmt: skip
+    expected = {"generator", "discriminator", "identity", "landmarks", "lighting", "skin", "expression", "score_real",
+                "score_fake", "image_l1", "r1", "path_length"}  # fmt: skip
     assert set(terms) == expected | ({"expression_warp", "lighting_change"} if stage == 2 else set())
     assert all(np.isfinite(float(value)) for value in terms.values())
     assert int(state.images) == 4
@@ -127,23 +128,28 @@ def test_standardised_inputs_reach_the_mapping_with_unit_deviation(make_step, ti
     )
 
 
-def test_imitation_has_its_own_learning_rate(make_step):
-    state = make_step(tiny_config(learning_rate=0.002, imitate_learning_rate=0.01, pl_weight=2.0, pl_interval=4)).state
+def test_imitation_has_its_own_falling_learning_rate(make_step):
+    config = tiny_config(
+        learning_rate=0.002, imitate_learning_rate=0.01, imitate_kimg=0.4, pl_weight=2.0, pl_interval=4
+    )
+    state = make_step(config).state
     rates = []
-    for phase in ("imitate", "warmup", "imitate", "imitative"):
-        state.set_phase(phase)
-        rates.append(float(state.generator_optimizer.learning_rate))
-    np.testing.assert_allclose(rates, [0.008, 0.0016, 0.008, 0.0016], rtol=1e-6)  # × 4 / 5: lazy path length
+    for step in (0, 69, 85, 100, 101):  # of 100 steps of 4 images
+        state.imitate_optimizer.iterations.assign(step)
+        rates.append(float(state.imitate_optimizer.learning_rate))
+    np.testing.assert_allclose(rates, [0.01, 0.01, 0.005, 0.0, 0.0], atol=1e-8)
+    assert float(state.generator_optimizer.learning_rate) == pytest.approx(0.0016)  # × 4 / 5: lazy path length
 
 
 def test_a_checkpoint_brings_everything_back(make_step, tmp_path):
     step = make_step(tiny_config(ema_kimg=1.0, ema_rampup=1000.0))
-    for _ in range(2):
-        step(PHOTOGRAPHS, "warmup")
+    for phase in ("imitate", "warmup"):
+        step(PHOTOGRAPHS, phase)
     path = step.state.checkpoint.write(str(tmp_path / "checkpoint"))
     other = make_step(tiny_config(ema_kimg=1.0, ema_rampup=1000.0, seed=1)).state
     other.checkpoint.read(path).assert_consumed()
-    for name in ("generator", "average", "discriminator", "generator_optimizer", "discriminator_optimizer"):
+    for name in ("generator", "average", "discriminator", "generator_optimizer", "discriminator_optimizer",
+                 "imitate_optimizer"):  # fmt: skip
         ours, theirs = getattr(step.state, name).variables, getattr(other, name).variables
         assert len(ours) > 10
         for variable, restored in zip(ours, theirs, strict=True):

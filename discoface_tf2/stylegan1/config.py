@@ -1,0 +1,106 @@
+"""The sizes of the original's networks, and the only place that builds them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass
+from typing import Any
+
+from discoface_tf2.networks.generator import Generator
+from discoface_tf2.networks.mapping import Mapping
+from discoface_tf2.stylegan1.discriminator import StyleGAN1Discriminator
+from discoface_tf2.stylegan1.synthesis import StyleGAN1Synthesis
+
+NEVER = 1 << 20  # a resolution that no network has
+
+
+@dataclass(frozen=True)
+class StyleGAN1Config:
+    """Sizes of a StyleGAN generator and its discriminator, as they are in a file of the original release."""
+
+    input_size: int  # λ and the noise beside it
+    widths: tuple[int, ...]  # channels of the feature maps at 4, 8, 16, … up to the image's resolution
+    mapping_layers: int = 8
+    mapping_width: int = 512
+    w_dim: int = 512
+    mapping_lr_multiplier: float = 0.01
+    discriminator_width: int = 512  # units of the discriminator's layer before the last
+    minibatch_std_group: int = 4  # images a group of the discriminator's minibatch standard deviation; 1: none
+    turned_from: int = 128  # resolution from which on the enlarging convolutions have their kernels turned
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "widths", tuple(self.widths))  # JSON gives lists
+        if len(self.widths) < 2:
+            raise ValueError(f"widths: expected channels at 4, 8, …. Received: {self.widths}")
+        names = ("input_size", "mapping_layers", "mapping_width", "w_dim", "discriminator_width", "minibatch_std_group",
+                 "turned_from")  # fmt: skip
+        for name, value in [*((n, getattr(self, n)) for n in names), *(("widths", n) for n in self.widths)]:
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}: expected a positive whole number. Received: {value!r}")
+        if not self.mapping_lr_multiplier > 0:
+            raise ValueError(f"mapping_lr_multiplier: expected more than 0. Received: {self.mapping_lr_multiplier}")
+
+    @property
+    def resolution(self) -> int:
+        """Height and width of the images."""
+        return 2 ** (len(self.widths) + 1)
+
+    @property
+    def num_ws(self) -> int:
+        """Number of styles that the synthesis takes: 2 log2(R) - 2."""
+        return 2 * len(self.widths)
+
+    @property
+    def channels(self) -> dict[int, int]:
+        """Channels by resolution, from 4 up."""
+        return {4 * 2**k: width for k, width in enumerate(self.widths)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, as `model.json` holds them."""
+        return {**dataclasses.asdict(self), "widths": list(self.widths)}
+
+    @classmethod
+    def from_dict(cls, options: MappingType[str, Any]) -> StyleGAN1Config:
+        """What `to_dict` wrote. Raises ValueError for an unknown or missing option."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = set(options) - set(known)
+        if unknown:
+            raise ValueError(f"unknown network options: {', '.join(sorted(unknown))}. Known: {', '.join(known)}")
+        missing = {"input_size", "widths"} - set(options)
+        if missing:
+            raise ValueError(f"network options: expected {' and '.join(sorted(missing))}. Received none")
+        return cls(**options)
+
+
+def build_generator(config: StyleGAN1Config, *, dtype: str = "float32", seed: int = 0) -> Generator:
+    """A generator with weights drawn from `seed`. `dtype` is `float32` or `mixed_bfloat16`."""
+    mapping = Mapping(
+        config.mapping_layers,
+        config.mapping_width,
+        config.w_dim,
+        lr_multiplier=config.mapping_lr_multiplier,
+        seed=seed,
+        dtype="float32",
+        name="mapping",
+    )
+    synthesis = StyleGAN1Synthesis(
+        config.channels, config.w_dim, turned_from=config.turned_from, seed=seed, dtype=dtype, name="synthesis"
+    )
+    generator = Generator(mapping, synthesis, dtype=dtype, name="generator")
+    generator.build((None, config.input_size))
+    return generator
+
+
+def build_discriminator(config: StyleGAN1Config, *, dtype: str = "float32", seed: int = 0) -> StyleGAN1Discriminator:
+    """A discriminator with weights drawn from `seed`. `dtype` is `float32` or `mixed_bfloat16`."""
+    discriminator = StyleGAN1Discriminator(
+        config.channels,
+        config.discriminator_width,
+        minibatch_std_group=config.minibatch_std_group,
+        seed=seed,
+        dtype=dtype,
+        name="discriminator",
+    )
+    discriminator.build((None, config.resolution, config.resolution, 3))
+    return discriminator
