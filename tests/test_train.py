@@ -54,7 +54,7 @@ def test_both_stages_and_the_figures(tmp_path, common, dataset, tiny_assets, cap
 
     train.main([*common, *flags(stage=2, kimg=0.008, out=second, run_id=first, w_lm=100)])
     assert "nothing to do" in capsys.readouterr().out
-    with pytest.raises(ValueError, match=r"weights.landmarks: 100.0 there, 1000.0 asked for"):
+    with pytest.raises(ValueError, match=r"weights.landmarks: 100.0 there, 500.0 asked for"):
         train.main([*common, *flags(stage=2, kimg=0.008, out=second, run_id=first)])
     with pytest.raises(FileNotFoundError, match="no snapshot at 7 kimg"):
         train.main([*common, *flags(stage=2, kimg=0.008, out=tmp_path / "x", run_id=first, snapshot=7)])
