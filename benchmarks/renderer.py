@@ -125,8 +125,6 @@ def measure(
         ("with gradient", gradient, coefficients),
     ):
         for mode in modes:
-            if mode == "xla" and function is not raster:
-                continue  # vertex normals sum with an operation that XLA does not have
             compiled = function if mode == "eager" else tf.function(function, jit_compile=mode == "xla")
             yield name, mode, measure_call(partial(compiled, argument), repeats)
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from renderer.xla import is_static
+
 
 class Adjacency(NamedTuple):
     """Which triangles meet at each vertex, prepared for `vertex_normals`; see `one_rings`."""
@@ -44,7 +46,10 @@ def vertex_normals(vertices: tf.Tensor, adjacency: Adjacency) -> tf.Tensor:
     bx, by, bz = tf.unstack(corners[1] - corners[2], axis=1)
     faces = _unit(tf.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], 1))  # [T, 3, B]
     faces = tf.reshape(faces, [-1, 3 * batch])
-    total = tf.sparse.segment_sum(faces, adjacency.triangle, adjacency.vertex, num_segments=count)  # [V, 3·B]
+    if is_static():  # XLA lacks the other op, which needs no list of 3·T rows
+        total = tf.math.unsorted_segment_sum(tf.gather(faces, adjacency.triangle), adjacency.vertex, count)
+    else:
+        total = tf.sparse.segment_sum(faces, adjacency.triangle, adjacency.vertex, num_segments=count)  # [V, 3·B]
     return tf.transpose(_unit(tf.reshape(total, [count, 3, batch])), [2, 0, 1])
 
 

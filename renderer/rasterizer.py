@@ -19,9 +19,9 @@ from renderer.rasterizer_coverage import (
     PlainTriangles,
     ZBuffer,
     edge_functions,
-    is_static,
     triangle_numbers,
 )
+from renderer.xla import is_static
 
 
 def rasterize(

@@ -19,7 +19,8 @@ from functools import partial, reduce
 from typing import NamedTuple
 
 import tensorflow as tf
-from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
+
+from renderer.xla import is_static
 
 BLOCK = 4  # pixels along a side of a block
 CANDIDATES_AT_ONCE = 1 << 19  # (triangle, pixel) pairs in memory at a time, about 60 bytes each
@@ -69,11 +70,6 @@ class Drawn(NamedTuple):
 
 Test = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 """From corners [C, 3, n], pixel columns [k, n] and rows [k, n]: inside and nearness, both [k (rows), k, n]."""
-
-
-def is_static() -> bool:
-    """Whether shapes must be static, because XLA compiles what is being traced."""
-    return bool(GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))
 
 
 def rows_of(mask: tf.Tensor) -> tf.Tensor:

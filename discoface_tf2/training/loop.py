@@ -203,7 +203,7 @@ class _Run:
                 f"{', '.join(broken)} stopped being finite before {shown / 1000:g} kimg ({phase}). The last checkpoint "
                 f"in {self.directory} is kept; go on from it with a smaller --learning_rate or larger --r1_gamma"
             )
-        left = timedelta(seconds=round((total - shown) / 1000 * rate))
+        left = timedelta(seconds=round(max(total - shown, 0) / 1000 * rate))
         shares = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
         print(
             f"{shown / 1000:8.1f} / {total / 1000:g} kimg  {phase}  {rate:6.1f} sec/kimg  {left} left  {shares}",

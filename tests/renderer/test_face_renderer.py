@@ -153,3 +153,16 @@ def test_flow_warps_one_expression_to_the_other(sphere, draw):
     assert psnr(from_image.numpy()[inner], to_image) < psnr(warped, to_image) - 10
     backwards = warp(from_image, -flow.flow).numpy()[inner]
     assert psnr(backwards, to_image) < psnr(warped, to_image) - 10
+
+
+def test_the_whole_step_is_the_same_under_xla(tiny_face_model):
+    renderer = FaceRenderer(tiny_face_model, 16)
+    coefficients = tf.random.stateless_normal([2, tiny_face_model.layout.lambda_size], [3, 4], stddev=0.1)
+
+    def step(values):
+        rendering = renderer(values)
+        return rendering.image, rendering.mask, rendering.landmarks
+
+    compiled = tf.function(step, jit_compile=True)(coefficients)
+    for received, expected in zip(compiled, step(coefficients), strict=True):
+        np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-2)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+import tensorflow as tf
 
 from renderer.normals import one_rings, vertex_normals
 
@@ -16,11 +18,19 @@ def slow_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     return total / np.maximum(np.linalg.norm(total, axis=-1, keepdims=True), 1e-12)
 
 
-def test_normals_against_a_slow_sum():
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+def test_normals_against_a_slow_sum(mode):
     random = np.random.default_rng(0)
     vertices = random.normal(size=[3, 30, 3])
     triangles = np.stack([random.permutation(28)[:3] for _ in range(60)])  # vertices 28 and 29 have no triangle
-    normals = vertex_normals(vertices.astype(np.float32), one_rings(triangles)).numpy()
+    rings = one_rings(triangles)
+
+    def compute(points):
+        return vertex_normals(points, rings)
+
+    if mode != "eager":
+        compute = tf.function(compute, jit_compile=mode == "xla")
+    normals = compute(tf.constant(vertices, tf.float32)).numpy()
     for image in range(3):
         np.testing.assert_allclose(normals[image], slow_normals(vertices[image], triangles), atol=1e-4)
     assert not normals[:, 28:].any()
