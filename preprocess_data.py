@@ -24,6 +24,7 @@ from tqdm import tqdm
 from datasets.alignment import align, frame_box, read_landmarks, read_photograph, standard_landmarks
 from datasets.records import MANIFEST, Manifest, Record, RecordWriter, read_manifest
 from renderer import load_face_model
+from renderer.files import save_png
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 _PROGRAM = "preprocess_data.py"
@@ -66,9 +67,7 @@ def align_all(
                 text = str(error)
                 bar.write(f"skipped {text if text.startswith((str(path), str(points))) else f'{path}: {text}'}")
                 continue
-            aside = target.with_suffix(".tmp")
-            Image.fromarray(pixels).save(aside, format="png")
-            aside.replace(target)
+            save_png(Image.fromarray(pixels), target)
         aligned[path.stem] = target
     print(
         f"aligned {len(aligned) - kept}, kept {kept} aligned before, skipped {len(photographs) - len(aligned)} "
@@ -114,9 +113,7 @@ def contact_sheet(paths: Sequence[Path], path: Path) -> None:
     for number, tile in enumerate(tiles):
         row, column = divmod(number, columns)
         sheet[row * size : (row + 1) * size, column * size : (column + 1) * size] = tile
-    aside = path.with_suffix(".tmp")
-    Image.fromarray(sheet).save(aside, format="png")
-    aside.replace(path)
+    save_png(Image.fromarray(sheet), path)
 
 
 def _is_done(target: Path, sources: Sequence[Path], image_size: int) -> bool:

@@ -9,7 +9,6 @@ Interrupted and run again with the same options, it goes on at the first missing
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from datasets.records import FIELDS, Manifest, Record, RecordWriter, iterate_shard
 from datasets.synthetic.photographer import Photographer
 from renderer.face_model import load_face_model
+from renderer.files import save_png
 
 _SHEET = 64  # photographs on a contact sheet
 _MASK_COLOURS = np.array([(40, 90, 220), (240, 190, 60), (220, 40, 120)], np.float32)  # background, skin, hair
@@ -94,9 +94,7 @@ def contact_sheet(folder: str | Path, path: str | Path, *, columns: int = 8, sca
             masked.append((0.5 * pixels + 0.5 * _MASK_COLOURS[classes]).astype(np.uint8))
     sheet = np.concatenate([_grid(group, columns) for group in (pictures, masked) if group], 1)
     image = Image.fromarray(sheet)
-    aside = Path(path).with_name(Path(path).name + ".tmp")
-    image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST).save(aside, "PNG")
-    os.replace(aside, path)
+    save_png(image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST), Path(path))
 
 
 def _grid(images: list[np.ndarray], columns: int) -> np.ndarray:

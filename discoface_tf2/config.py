@@ -120,15 +120,15 @@ _EARLY = dataclasses.replace(_AT_64, landmarks=500.0, expression=5.0, image_l1=2
 # imitation the L1 term is 0.270 with it, 0.322 without, and without it expression had not been learnt after 240 kimg.
 _SHORT = dict(standardize_input=True, weights=_AT_64, mapping_lr_multiplier=1.0, r1_gamma=1.0, l1_resolution=64,
               imitate_learning_rate=0.012)  # fmt: skip
+_DEMO = {**_SHORT, "weights": _EARLY}
 
 # One line a preset and stage: only what differs from TrainingConfig's defaults.
 PRESETS: dict[str, dict[int, dict[str, Any]]] = {
     # The demo of the README: minutes on two cores.
     "demo64": {
         1: dict(kimg=76, imitate_kimg=60, warmup_kimg=10, ema_kimg=1, snapshot_kimg=20, image_kimg=2, tick_kimg=0.5,
-                **{**_SHORT, "weights": _EARLY}),
-        2: dict(kimg=4, ema_kimg=1, snapshot_kimg=5, image_kimg=1, tick_kimg=0.5,
-                **{**_SHORT, "weights": _EARLY}),
+                **_DEMO),
+        2: dict(kimg=4, ema_kimg=1, snapshot_kimg=5, image_kimg=1, tick_kimg=0.5, **_DEMO),
     },
     # Hours on two cores: the run of docs/results.md.
     "synthetic64": {

@@ -89,9 +89,14 @@ def import_network(source: Path, out: Path, *, vae_dir: Path | None = None, expe
         "face_model": "the Basel model",
         "differences": differences,
     }
-    model_io.save_model(out, average, config, layout, noise_dim=noise_dim, vae_dir=vae_dir, extra=facts)
-    current.save_weights(out / model_io.CURRENT_WEIGHTS)
-    discriminator.save_weights(out / model_io.DISCRIMINATOR_WEIGHTS)
+
+    def save_others(folder: Path) -> None:
+        current.save_weights(folder / model_io.CURRENT_WEIGHTS)
+        discriminator.save_weights(folder / model_io.DISCRIMINATOR_WEIGHTS)
+
+    model_io.save_model(
+        out, average, config, layout, noise_dim=noise_dim, vae_dir=vae_dir, extra=facts, also=save_others
+    )
     return [*lines, f"written: {out}"]
 
 

@@ -23,6 +23,7 @@ from discoface_tf2.generation import (
     to_uint8,
 )
 from discoface_tf2.model_io import WEIGHTS, LoadedModel, load_sampler
+from renderer.files import save_png
 from renderer.layout import CoefficientLayout
 from vae import FactorSampler
 from vae.model import ABBREVIATIONS
@@ -56,23 +57,16 @@ def write_pictures(
         with tqdm(total=options.count, initial=options.count - len(missing), unit="img", mininterval=2) as progress:
             for batch in generate(options, faces, sampler, batch_size=batch_size, indices=missing):
                 for k, pixels in zip(batch.indices, to_uint8(batch.images), strict=True):
-                    save_png(image_path(folder, int(k)), pixels)
+                    save_png(Image.fromarray(pixels), image_path(folder, int(k)))
                 progress.update(len(batch.indices))
     if missing or not (folder / SHEET).is_file():
-        save_png(folder / SHEET, contact_sheet(folder, options, model.layout))
+        save_png(Image.fromarray(contact_sheet(folder, options, model.layout)), folder / SHEET)
     return folder / SHEET
 
 
 def image_path(folder: Path, index: int) -> Path:
     """Where image `index` lies."""
     return folder / f"{index:05d}.png"
-
-
-def save_png(path: Path, pixels: np.ndarray) -> None:
-    """Writes uint8 pixels [H, W, 3] aside and renames, so that a PNG that is there is whole."""
-    aside = path.with_name(f"{path.name}.tmp")
-    Image.fromarray(pixels).save(aside, format="png")
-    aside.replace(path)
 
 
 def _digest(*paths: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from renderer.files import save_npz
 from renderer.layout import CoefficientLayout
 
 FORMAT = "discoface_tf2 face model, version 1"
@@ -114,10 +115,7 @@ class FaceModel:
             "extra": self.manifest,
         }
         arrays = {key: getattr(self, key) for key in _ARRAYS}
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "wb") as file:  # a file object, so that numpy adds no second suffix
-            np.savez_compressed(file, manifest=np.array(json.dumps(manifest)), **arrays)
+        save_npz({"manifest": np.array(json.dumps(manifest)), **arrays}, Path(path))
 
 
 _ARRAYS = tuple(f.name for f in fields(FaceModel) if f.type == "np.ndarray")

@@ -10,7 +10,6 @@ Prints what was read and draws a sheet beside the model (`ict.png`). docs/face_m
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from renderer.face_model import FaceModel
+from renderer.files import save_png
 
 KINDS = {
     "bfm09": "a folder with 01_MorphableModel.mat, Exp_Pca.bin and the published index files",
@@ -92,19 +92,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(f"--size should be at least 16. Received: {arguments.size}")
     model = import_model(arguments.kind, arguments.source, lashes=arguments.lashes)
     print(summary(model))
-    aside = arguments.out.with_name(arguments.out.name + ".tmp")
-    model.save(aside)
-    os.replace(aside, arguments.out)
+    model.save(arguments.out)
     print(f"{arguments.out}: face model, {arguments.out.stat().st_size / 2**20:.1f} MiB")
 
     from renderer.preview import contact_sheet
 
     path = arguments.sheet or arguments.out.with_suffix(".png")
     sheet = contact_sheet(model, arguments.size)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".tmp")
-    sheet.save(aside, format="PNG")
-    os.replace(aside, path)
+    save_png(sheet, path)
     print(f"{path}: preview, {sheet.width} x {sheet.height} pixels")
 
 

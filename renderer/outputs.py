@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -210,14 +209,6 @@ def thumbnail(image: Image.Image, side: int) -> Image.Image:
         near, far = depth.max(), depth[depth > 0].min(initial=depth.max())
         image = Image.fromarray(_bytes(np.where(depth > 0, 40 + 215 * (depth - far) / max(near - far, 1), 0)))
     return image if image.width <= side else image.resize((side, side), Image.Resampling.BOX)
-
-
-def save_png(image: Image.Image, path: Path) -> None:
-    """Writes aside and renames, so that a PNG that is there is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".tmp")
-    image.save(aside, format="PNG")
-    aside.replace(path)
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:

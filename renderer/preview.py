@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 
 from renderer.face_model import FaceModel, load_face_model
 from renderer.face_renderer import FaceRenderer
+from renderer.files import save_png
 from renderer.lights import directional_light
 
 COLUMNS = 8
@@ -125,10 +126,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(f"--size should be at least 16. Received: {arguments.size}")
     face_model = load_face_model(arguments.face_model)
     sheet = contact_sheet(face_model, arguments.size, arguments.seed)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    beside = arguments.out.with_name(arguments.out.name + ".tmp")
-    sheet.save(beside, format="PNG")
-    beside.replace(arguments.out)
+    save_png(sheet, arguments.out)
     print(f"{arguments.out}: {sheet.width} x {sheet.height} pixels, face model {face_model.name}")
 
 

@@ -23,8 +23,9 @@ from tqdm import tqdm
 from renderer.coefficients_io import load_coefficients
 from renderer.controls import Controls, identity, known_names, parse_assignments
 from renderer.face_model import FaceModel, load_face_model
+from renderer.files import save_npz, save_png
 from renderer.lights import DEFAULT_SETUP, NAMES, LightSetup
-from renderer.outputs import GREY, OUTPUTS, FaceDrawer, pictures, save_png, sheet, thumbnail
+from renderer.outputs import GREY, OUTPUTS, FaceDrawer, pictures, sheet, thumbnail
 from renderer.turntable import check_writer, draw_turn, write_film
 
 LARGEST = 1024
@@ -189,11 +190,7 @@ def _write_arrays(path: Path, drawer: FaceDrawer, rows: np.ndarray) -> str:
     parts = [drawer.geometry(rows[start : start + 16]) for start in range(0, len(rows), 16)]
     arrays: dict[str, Any] = {key: np.concatenate([part[key] for part in parts]) for key in parts[0] if key not in ONCE}
     arrays |= {key: parts[0][key] for key in ONCE}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".tmp")
-    with open(aside, "wb") as file:  # a file object, so that numpy adds no second suffix
-        np.savez_compressed(file, **arrays)
-    aside.replace(path)
+    save_npz(arrays, path)
     return f"{path}: {', '.join(arrays)}"
 
 

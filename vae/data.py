@@ -6,6 +6,7 @@ import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,11 +38,17 @@ def read_layout(folder: str | Path) -> dict[str, int]:
 
     Raises FileNotFoundError or ValueError with one line that says which file and what is wrong with it.
     """
+    return _read_dataset(folder)[1]
+
+
+def _read_dataset(folder: str | Path) -> tuple[dict[str, Any], dict[str, int]]:
+    """`dataset.json`, and the layout in it; see `read_layout`."""
     path = Path(folder) / "dataset.json"
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; expected a dataset folder with dataset.json")
     try:
-        layout = json.loads(path.read_text(encoding="utf-8"))["layout"]
+        dataset = json.loads(path.read_text(encoding="utf-8"))
+        layout = dataset["layout"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not a dataset manifest ({type(error).__name__}: {error})") from None
     if not isinstance(layout, dict) or set(layout) != set(GROUPS):
@@ -51,7 +58,7 @@ def read_layout(folder: str | Path) -> dict[str, int]:
         )
     if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in layout.values()):
         raise ValueError(f"{path}: the sizes in 'layout' should be positive whole numbers. Received: {layout!r}")
-    return {group: layout[group] for group in GROUPS}
+    return dataset, {group: layout[group] for group in GROUPS}
 
 
 def check_face_model(folder: str | Path, face_model: str | Path) -> None:
@@ -59,8 +66,7 @@ def check_face_model(folder: str | Path, face_model: str | Path) -> None:
 
     Raises FileNotFoundError or ValueError with one line that says what does not fit.
     """
-    layout = read_layout(folder)
-    dataset = json.loads((Path(folder) / "dataset.json").read_text(encoding="utf-8"))
+    dataset, layout = _read_dataset(folder)
     if str(face_model) == "builtin":
         if dataset.get("face_model", "builtin") != "builtin":
             raise ValueError(f"{folder}: made with the face model {dataset['face_model']!r}. Received: builtin")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from discoface_tf2.networks.discriminator import Discriminator
 from discoface_tf2.networks.generator import Generator
 from discoface_tf2.networks.mapping import Mapping
 from discoface_tf2.networks.synthesis import Synthesis
+
+Config = TypeVar("Config")
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,20 @@ class NetworkConfig:
     @classmethod
     def from_dict(cls, options: MappingType[str, Any]) -> NetworkConfig:
         """What `to_dict` wrote. Raises ValueError for an unknown or missing option."""
-        known = [field.name for field in dataclasses.fields(cls)]
-        unknown = set(options) - set(known)
-        if unknown:
-            raise ValueError(f"unknown network options: {', '.join(sorted(unknown))}. Known: {', '.join(known)}")
-        if "input_size" not in options:
-            raise ValueError("network options: expected input_size. Received none")
-        return cls(**options)
+        return config_from_dict(cls, options)
+
+
+def config_from_dict(kind: type[Config], options: MappingType[str, Any]) -> Config:
+    """The dataclass `kind` of networks' sizes, of plain options. Raises ValueError for an unknown or missing one."""
+    fields: tuple[dataclasses.Field, ...] = dataclasses.fields(kind)  # type: ignore[arg-type]
+    known = [field.name for field in fields]
+    unknown = set(options) - set(known)
+    if unknown:
+        raise ValueError(f"unknown network options: {', '.join(sorted(unknown))}. Known: {', '.join(known)}")
+    missing = {field.name for field in fields if field.default is dataclasses.MISSING} - set(options)
+    if missing:
+        raise ValueError(f"network options: expected {' and '.join(sorted(missing))}. Received none")
+    return kind(**options)
 
 
 def build_generator(config: NetworkConfig, *, dtype: str = "float32", seed: int = 0) -> Generator:

@@ -7,6 +7,7 @@ from collections.abc import Mapping as MappingType
 from dataclasses import dataclass
 from typing import Any
 
+from discoface_tf2.networks.config import config_from_dict
 from discoface_tf2.networks.generator import Generator
 from discoface_tf2.networks.mapping import Mapping
 from discoface_tf2.stylegan1.discriminator import StyleGAN1Discriminator
@@ -63,14 +64,7 @@ class StyleGAN1Config:
     @classmethod
     def from_dict(cls, options: MappingType[str, Any]) -> StyleGAN1Config:
         """What `to_dict` wrote. Raises ValueError for an unknown or missing option."""
-        known = [field.name for field in dataclasses.fields(cls)]
-        unknown = set(options) - set(known)
-        if unknown:
-            raise ValueError(f"unknown network options: {', '.join(sorted(unknown))}. Known: {', '.join(known)}")
-        missing = {"input_size", "widths"} - set(options)
-        if missing:
-            raise ValueError(f"network options: expected {' and '.join(sorted(missing))}. Received none")
-        return cls(**options)
+        return config_from_dict(cls, options)
 
 
 def build_generator(config: StyleGAN1Config, *, dtype: str = "float32", seed: int = 0) -> Generator:

@@ -19,15 +19,11 @@ def reduce_to(images: tf.Tensor, size: int) -> tf.Tensor:
     return images if factor <= 1 else tf.nn.avg_pool2d(images, factor, factor, "VALID")
 
 
-class PixelLoss:
-    """`imitative.masked_l1_loss` of images reduced to `resolution`."""
+def pixel_loss(fakes: tf.Tensor, rendering: Rendering, size: int) -> tf.Tensor:
+    """`imitative.masked_l1_loss` [B] of generated images [B, H, W, 3] in [-1, 1] and their renders.
 
-    def __init__(self, resolution: int):
-        self.resolution = resolution
-
-    def __call__(self, fakes: tf.Tensor, rendering: Rendering) -> tf.Tensor:
-        """Generated images [B, H, W, 3] in [-1, 1], of `resolution` pixels or more, and their renders → [B]."""
-        size = self.resolution
-        inside = tf.cast(reduce_to(rendering.mask, size) > 0.999, tf.float32)  # pixels that the mesh covers wholly
-        render = reduce_to(to_network_range(rendering.image), size)
-        return imitative.masked_l1_loss(reduce_to(tf.cast(fakes, tf.float32), size), render, inside)
+    Both are reduced to `size` pixels, and neither may be smaller.
+    """
+    inside = tf.cast(reduce_to(rendering.mask, size) > 0.999, tf.float32)  # pixels that the mesh covers wholly
+    render = reduce_to(to_network_range(rendering.image), size)
+    return imitative.masked_l1_loss(reduce_to(tf.cast(fakes, tf.float32), size), render, inside)

@@ -55,7 +55,7 @@ def _adam(learning_rate: float, beta_2: float, interval: int) -> keras.optimizer
     The penalty's own update makes interval + 1 updates of what would be `interval` (StyleGAN2, appendix B), so the
     learning rate and the decay are slowed by interval / (interval + 1).
     """
-    slower = _lazy_factor(interval)
+    slower = interval / (interval + 1) if interval else 1.0
     return keras.optimizers.Adam(learning_rate * slower, beta_1=0.0, beta_2=beta_2**slower, epsilon=1e-8)
 
 
@@ -73,10 +73,6 @@ class HoldThenDecay(keras.optimizers.schedules.LearningRateSchedule):
     def get_config(self) -> dict[str, float | int]:
         """For Keras."""
         return {"rate": self.rate, "steps": self.steps}
-
-
-def _lazy_factor(interval: int) -> float:
-    return interval / (interval + 1) if interval else 1.0
 
 
 class TrainingState:

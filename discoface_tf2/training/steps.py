@@ -16,7 +16,7 @@ from discoface_tf2.config import TrainingConfig
 from discoface_tf2.losses import adversarial, contrastive, imitative
 from discoface_tf2.perception import Perception
 from discoface_tf2.training.draws import LATENT, LAYER_NOISE, PAIR_LATENT, PATH_LENGTH, replica_normal, seed_for
-from discoface_tf2.training.pixels import PixelLoss, to_network_range
+from discoface_tf2.training.pixels import pixel_loss, to_network_range
 from discoface_tf2.training.state import TrainingState
 from renderer import FaceRenderer
 from renderer.camera import Camera
@@ -54,8 +54,8 @@ class TrainingStep:
         self.batch = config.batch_size // self.replicas
         self.pairs = config.pairs // self.replicas if config.stage == 2 else 0
         self.landmark_camera = Camera.reconstruction()
-        self.imitate_loss, self.pixel_loss = (
-            PixelLoss(min(size, config.resolution)) for size in (config.imitate_resolution, config.l1_resolution)
+        self.imitate_size, self.l1_size = (
+            min(size, config.resolution) for size in (config.imitate_resolution, config.l1_resolution)
         )
         self.expression_std = tf.constant(renderer.face_model.expression_std, tf.float32)
         self._functions: dict[str, Callable[..., Terms]] = {}
@@ -132,10 +132,10 @@ class TrainingStep:
         state = self.state
         lambdas, noise = self._draw()
         rendering = self.renderer(lambdas)
-        size = self.imitate_loss.resolution
+        size = self.imitate_size
         with tf.GradientTape() as tape:
             fakes = state.generator(tf.concat([lambdas, noise], -1), noise=self._layer_noise(), max_resolution=size)
-            l1 = self._mean(self.imitate_loss(fakes, rendering))
+            l1 = self._mean(pixel_loss(fakes, rendering, size))
             loss = l1 * self.config.weights.warmup_l1
         _update(tape, loss, state.generator, state.imitate_optimizer)
         return {"warmup_l1": l1}
@@ -156,12 +156,12 @@ class TrainingStep:
             }
             weighted = terms["generator"]
             if phase == "warmup":
-                terms["warmup_l1"] = self._mean(self.pixel_loss(fakes, rendering))
+                terms["warmup_l1"] = self._mean(pixel_loss(fakes, rendering, self.l1_size))
                 weighted += weights.warmup_l1 * terms["warmup_l1"]
             else:
                 per_image = self._perceptual(fakes, lambdas, rendering)
                 if weights.image_l1:
-                    per_image["image_l1"] = self.pixel_loss(fakes[: self.batch], rendering)
+                    per_image["image_l1"] = pixel_loss(fakes[: self.batch], rendering, self.l1_size)
                 for name, value in per_image.items():
                     terms[name] = self._mean(value)
                     weighted += getattr(weights, name) * terms[name]

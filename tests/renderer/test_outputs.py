@@ -8,8 +8,9 @@ from PIL import Image
 
 from renderer.controls import Controls
 from renderer.face_renderer import FaceRenderer
+from renderer.files import save_png
 from renderer.lights import LightSetup
-from renderer.outputs import DEPTH_RANGE, OUTPUTS, FaceDrawer, pictures, save_png, sheet, thumbnail
+from renderer.outputs import DEPTH_RANGE, OUTPUTS, FaceDrawer, pictures, sheet, thumbnail
 
 
 def test_one_sample_a_pixel_draws_as_the_renderer(sphere, draw):

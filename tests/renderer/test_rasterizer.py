@@ -7,7 +7,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow_graphics.rendering import interpolate as tfg_interpolate
+from slow_rasterizer import slow_rasterize
 from tensorflow_graphics.rendering import rasterization_backend
 from tensorflow_graphics.rendering.tests import rasterization_backend_test_base
 
@@ -16,59 +16,6 @@ from renderer.rasterizer import interpolate, rasterize
 
 IDENTITY = np.eye(4, dtype=np.float32)[None]
 MODES = ("eager", "graph", "xla")
-
-
-def clipped(corners: np.ndarray) -> np.ndarray:
-    """A triangle [3, 4] in clip space, cut at the near plane z = -w: a polygon, its corners with their weights [3]."""
-    points = [np.r_[corner, weight] for corner, weight in zip(corners, np.eye(3), strict=True)]
-    result = []
-    for here, after in zip(points, points[1:] + points[:1], strict=True):
-        a, b = here[2] + here[3], after[2] + after[3]
-        if a >= 0:
-            result.append(here)
-        if (a < 0) != (b < 0):
-            result.append(here + (after - here) * a / (a - b))
-    return np.array(result)
-
-
-def slow_rasterize(vertices, triangles, matrix, size, cull, layers=1):
-    """One pixel of one triangle at a time, in float64: ids [L, H, W], barycentrics, and where float32 may differ."""
-    width, height = size
-    clip = np.c_[vertices, np.ones(len(vertices))].astype(np.float64) @ matrix.astype(np.float64).T
-    hits = [[{} for _ in range(width)] for _ in range(height)]  # of each pixel: triangle -> (depth, barycentrics)
-    doubtful = np.zeros([height, width], bool)
-    for number, triangle in enumerate(triangles):
-        polygon = clipped(clip[triangle])
-        for i in range(1, len(polygon) - 1):
-            fan = polygon[[0, i, i + 1]]
-            x, y = (fan[:, 0] / fan[:, 3] + 1) * width / 2, (fan[:, 1] / fan[:, 3] + 1) * height / 2
-            area = (x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])
-            if abs(area) < 1e-9 or (cull and area < 0):
-                continue
-            for row in range(height):
-                for column in range(width):
-                    u, v = x - column - 0.5, y - row - 0.5
-                    cross = np.array([u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]])
-                    lengths = np.hypot(x - np.roll(x, 1), y - np.roll(y, 1))[[2, 0, 1]]
-                    inside = cross / np.sign(area)
-                    if (inside > -2e-3 * lengths).all() and (inside < 2e-3 * lengths).any():
-                        doubtful[row, column] = True
-                    if (inside < 0).any():
-                        continue
-                    linear = cross / area / fan[:, 3]
-                    linear /= linear.sum()
-                    z = linear @ fan[:, 2] / (linear @ fan[:, 3])
-                    doubtful[row, column] |= abs(z - 1) < 1e-5
-                    if z < 1:
-                        hits[row][column][number] = (z, linear @ fan[:, 4:])
-    ids, weights = np.full([layers, height, width], -1), np.zeros([layers, height, width, 3])
-    for row, column in np.ndindex(height, width):
-        order = sorted(hits[row][column].items(), key=lambda hit: (hit[1][0], hit[0]))
-        depths = [depth for _, (depth, _) in order]
-        doubtful[row, column] |= bool((np.diff(depths) < 1e-5).any())
-        for layer, (number, (_, barycentrics)) in enumerate(order[:layers]):
-            ids[layer, row, column], weights[layer, row, column] = number, barycentrics
-    return ids, weights, doubtful
 
 
 @cache
@@ -272,80 +219,6 @@ def test_vertices_that_are_not_numbers_are_not_drawn():
     vertices = np.array([[[-3, -3, 0.5], [3, -3, 0.5], [0, 6, 0.5], [np.nan, 0, 0]]], np.float32)
     framebuffer = rasterize(vertices, [[0, 1, 3], [0, 1, 2]], IDENTITY, (4, 4))
     np.testing.assert_array_equal(framebuffer.triangle_id, np.ones([1, 1, 4, 4, 1]))
-
-
-def test_interpolation_agrees_with_tensorflow_graphics(sphere):
-    random = np.random.default_rng(0)
-    vertices = sphere.mean_shape + random.normal(0, 0.02, [2, *sphere.mean_shape.shape]).astype(np.float32)
-    framebuffer = rasterize(vertices, sphere.triangles, Camera.generator(32).view_projection()[None], (32, 32))
-    attributes = tf.constant(random.normal(size=[2, vertices.shape[1], 5]), tf.float32)
-    expected = tfg_interpolate.interpolate_vertex_attribute(attributes, framebuffer).value
-    assert interpolate(framebuffer, attributes).shape == (2, 1, 32, 32, 5)
-    np.testing.assert_allclose(interpolate(framebuffer, attributes), expected, atol=1e-5)
-    layer = framebuffer.layer(0)
-    np.testing.assert_allclose(interpolate(layer, attributes), expected[:, 0], atol=1e-5)
-
-
-def test_interpolation_is_perspective_correct():
-    # The world coordinates of what a pixel shows must project back onto the pixel.
-    camera = Camera(24, 40.0, distance=3.0)
-    vertices = np.array([[[-3, -2, -4], [2.5, -2, 1.5], [0, 3, -1.0]]], np.float32)
-    framebuffer = rasterize(vertices, [[0, 1, 2]], camera.view_projection()[None], (24, 24)).layer(0)
-    seen = framebuffer.foreground_mask[0, ..., 0].numpy() > 0
-    rows, columns = np.nonzero(seen)
-    places = camera.project(interpolate(framebuffer, tf.constant(vertices))[0][seen])
-    assert len(rows) > 50
-    np.testing.assert_allclose(places, np.c_[columns, rows] + 0.5, atol=1e-3)
-
-
-def test_gradient_of_an_attribute_image(sphere):
-    random = np.random.default_rng(0)
-    attributes = tf.constant(random.normal(size=[1, len(sphere.mean_shape), 2]), tf.float32)
-    matrix = Camera.generator(24).view_projection()[None]
-    framebuffer = rasterize(sphere.mean_shape[None], sphere.triangles, matrix, (24, 24))
-    weights = random.normal(size=[1, 1, 24, 24, 2])
-
-    def loss(values):
-        return tf.reduce_sum(interpolate(framebuffer, values) * weights)
-
-    with tf.GradientTape() as tape:
-        tape.watch(attributes)
-        value = loss(attributes)
-    change = tf.constant(random.normal(size=attributes.shape), tf.float32)
-    numeric = (loss(attributes + change) - loss(attributes - change)) / 2  # exact: the image is linear in them
-    np.testing.assert_allclose(tf.reduce_sum(tape.gradient(value, attributes) * change), numeric, rtol=1e-3, atol=1e-3)
-
-
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("layers", [1, 2])
-def test_gradient_of_barycentrics_against_finite_differences(mode, layers):
-    random = np.random.default_rng(1)
-    matrix = tf.constant(Camera(8, 20.0).view_projection()[None])
-    triangles = tf.constant([[0, 1, 2], [3, 4, 5]])
-    front = [[-9, -8, 1.0], [9, -7, -2.0], [1, 10, 0.5]]
-    vertices = tf.constant(
-        [[*front, [-7, -9, -6.0], [9, -9, -5.0], [1, 9, -6.0]]]
-    )  # one behind the other, no edge seen
-    weights = tf.constant(random.normal(size=[1, layers, 8, 8, 3]), tf.float32)
-
-    def loss(points):
-        framebuffer = rasterize(points, triangles, matrix, (8, 8), num_layers=layers)
-        return tf.reduce_sum(framebuffer.barycentrics.value * weights)
-
-    def gradient(points):
-        with tf.GradientTape() as tape:
-            tape.watch(points)
-            value = loss(points)
-        return tape.gradient(value, points)
-
-    found = (gradient if mode == "eager" else tf.function(gradient, jit_compile=mode == "xla"))(vertices).numpy()
-    numeric = np.zeros_like(found)
-    for place in np.ndindex(*found.shape):
-        step = np.zeros_like(found)
-        step[place] = 0.02
-        numeric[place] = (loss(vertices + step) - loss(vertices - step)) / 0.04
-    assert np.abs(numeric[:, 3:]).any() == (layers == 2)
-    np.testing.assert_allclose(found, numeric, rtol=0.01, atol=0.01 * np.abs(numeric).max())
 
 
 def test_one_graph_serves_any_batch(sphere):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from discoface_tf2.training.pixels import PixelLoss, to_network_range
+from discoface_tf2.training.pixels import pixel_loss, to_network_range
 from renderer import FaceRenderer
 
 
@@ -13,7 +13,7 @@ def test_pixel_loss_is_the_mean_distance_where_the_mesh_covers_the_pixel(tiny_fa
     renderer = FaceRenderer(tiny_face_model, 16)
     drawn = renderer(tf.random.stateless_normal([2, tiny_face_model.layout.lambda_size], [1, 2], stddev=0.05))
     fakes = np.random.default_rng(0).uniform(-1, 1, [2, 16, 16, 3]).astype(np.float32)
-    loss = PixelLoss(resolution)(tf.constant(fakes), drawn).numpy()
+    loss = pixel_loss(tf.constant(fakes), drawn, resolution).numpy()
 
     factor = 16 // resolution
 

@@ -8,7 +8,7 @@ from tiny_training import tiny_config
 
 from discoface_tf2.losses import adversarial
 from discoface_tf2.training.distribution import make_strategy
-from discoface_tf2.training.pixels import reduce_to, to_network_range
+from discoface_tf2.training.pixels import pixel_loss, reduce_to, to_network_range
 from discoface_tf2.training.state import TrainingState
 from discoface_tf2.training.steps import TrainingStep
 from renderer.face_renderer import FaceRenderer
@@ -60,7 +60,7 @@ def test_one_forward_pass_gives_the_gradients_of_two(make_step):
     with tf.GradientTape() as tape:
         fakes = state.generator(inputs)
         loss = tf.reduce_mean(adversarial.generator_loss(state.discriminator(fakes)))
-        loss += 3.0 * tf.reduce_mean(step.pixel_loss(fakes, rendering))
+        loss += 3.0 * tf.reduce_mean(pixel_loss(fakes, rendering, step.l1_size))
     expected_g = tape.gradient(loss, [v.value for v in state.generator.trainable_variables])
     with tf.GradientTape() as tape:
         fakes = tf.stop_gradient(state.generator(inputs))
