@@ -7,18 +7,23 @@
 Run it with -m: as a plain script its own file name would hide the package. `sphere` is a made-up model with as many
 triangles as asked for, round, filling most of the picture. Each figure is the least of many calls, in turn with a
 fixed reference (a product of two 512 × 512 matrices): where that is slow too, the machine was busy. `cpu` is the
-processor time of all threads, which a busy machine disturbs less. Memory is the peak of the process so far,
-TensorFlow and the model included.
+processor time of all threads, which a busy machine disturbs less. `memory` is what one call of the whole batch needs at
+its peak, results included; TensorFlow, the model and the coefficients are there before. It is told on Linux only, and
+only in a process started with TF_ENABLE_ONEDNN_OPTS=0: else TensorFlow keeps what it once had, and the column shows
+what a call needs beyond that.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
+import contextlib
+import ctypes
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -66,16 +71,18 @@ def sphere_model(triangle_count: int, radius: float = 1.0, components: int = 32)
 
 
 class Timing(NamedTuple):
-    """Milliseconds of a call."""
+    """Milliseconds of a call, and its memory."""
 
     wall: float  # the least of all calls
     cpu: float  # of all threads, the least
     reference: float  # the least of the reference's calls, made in between
+    memory: float  # MB
 
 
 def measure_call(function: Callable[[], object], repeats: int) -> Timing:
     """Times calls, after two to warm up."""
     matrix = tf.random.stateless_normal([512, 512], [0, 0])
+    memory = measure_memory(function)
     for _ in range(2):
         function()
         tf.matmul(matrix, matrix).numpy()
@@ -86,12 +93,29 @@ def measure_call(function: Callable[[], object], repeats: int) -> Timing:
         middle, used = time.perf_counter(), time.process_time() - cpu
         tf.matmul(matrix, matrix).numpy()
         times.append((middle - start, used, time.perf_counter() - middle))
-    return Timing(*(1000 * float(v) for v in np.min(times, 0)))
+    wall, cpu, reference = (1000 * float(v) for v in np.min(times, 0))
+    return Timing(wall, cpu, reference, memory)
 
 
-def peak_memory() -> float:
-    """The largest size of this process so far, MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def measure_memory(function: Callable[[], object]) -> float:
+    """MB (2²⁰ bytes) by which the process grows at most during a call; NaN where the system does not tell."""
+
+    def size(name: str) -> float:
+        fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        return int(fields[name].split()[0]) / 1024
+
+    function()  # what stays, such as compiled code, is not counted
+    with contextlib.suppress(OSError, AttributeError):  # AttributeError: a C library without malloc_trim
+        ctypes.CDLL(None).malloc_trim(0)  # give back what earlier calls have freed, so that it is counted
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+        before = size("VmRSS")
+        result = function()
+        grown = size("VmHWM") - before
+    except (OSError, KeyError):
+        return math.nan
+    del result  # only now: what a call returns is part of what it needs
+    return max(grown, 0.0)
 
 
 def measure(
@@ -140,7 +164,7 @@ def report(renderer: FaceRenderer, batches: Sequence[int], repeats: int, modes: 
         for name, mode, timing in measure(renderer, batch, repeats, modes):
             print(
                 f"{name:16s}{mode:8s}{batch:6d}{timing.wall / batch:9.3f}{timing.cpu / batch:9.3f}"
-                f"{timing.reference:8.2f} ms{peak_memory():6.0f} MB",
+                f"{timing.reference:8.2f} ms{timing.memory:6.0f} MB",
                 flush=True,
             )
 
@@ -152,7 +176,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--triangles", type=int, default=7000, help="of the sphere (default: 7000)")
     parser.add_argument("--part", choices=("face", "head"), default="face")
     parser.add_argument("--image_size", type=int, default=64, help="pixels (default: 64)")
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8], help="batch sizes (default: 1 8)")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8, 32], help="batch sizes (default: 1 8 32)")
     parser.add_argument("--repeats", type=int, default=50, help="timed calls; the least counts (default: 50)")
     parser.add_argument(
         "--modes", nargs="+", choices=("eager", "graph", "xla"), default=["eager", "graph", "xla"], help="default: all"

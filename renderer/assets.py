@@ -43,15 +43,15 @@ ASSETS = (
         "Basel Face Model 2009",
         ("01_MorphableModel.mat",),
         "shape and colour of the reference's face: python -m renderer.import_model bfm09",
-        "academic use only, by registration, not to be passed on",
+        "its own agreement, on application; not for commercial use",
         "https://faces.dmi.unibas.ch/bfm/main.php?nav=1-2&id=downloads",
     ),
     Asset(
         "Expression basis of Guo et al.",
         ("Exp_Pca.bin",),
         "expressions for the Basel Face Model: python -m renderer.import_model bfm09",
-        "as published with CoarseData, for research",
-        "https://github.com/Juyong/3DFace",
+        "research only, no commercial use",
+        "https://github.com/Juyong/3DFace (the link named CoarseData; the file lies in Coarse_Dataset.zip)",
     ),
     Asset(
         "Index files of the BFM front face",
@@ -59,7 +59,7 @@ ASSETS = (
         "which vertices of the Basel Face Model are used: python -m renderer.import_model bfm09",
         "MIT",
         "https://github.com/microsoft/Deep3DFaceReconstruction (folder BFM; std_exp.txt, too) and "
-        "https://github.com/microsoft/DiscoFaceGAN (folder renderer)",
+        "https://github.com/microsoft/DiscoFaceGAN (folder renderer/BFM face model: gan_mask.mat, gan_tl.mat)",
     ),
     Asset(
         "BFM front face, ready-made",

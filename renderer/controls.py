@@ -16,6 +16,15 @@ from renderer.lights import LightSetup
 # What a model may put before the plain name of a movement: `smile` finds `mouthSmile_L` and `mouthSmile_R`.
 _PLACES = ("mouth", "eye", "brow", "cheek", "nose", "jaw")
 
+# The built-in model's names of movements beside ARKit's, which ICT-FaceKit has, too; either finds the other.
+_SAME = (
+    ("smile", "mouthsmile"), ("frown", "mouthfrown"), ("blink", "eyeblink"), ("squint", "eyesquint"),
+    ("browraise", "browouterup"), ("browlower", "browdown"), ("nosewrinkle", "nosesneer"), ("pucker", "mouthpucker"),
+    ("lipspress", "mouthpress"), ("upperlipraise", "mouthupperup"), ("lowerlipdown", "mouthlowerdown"),
+    ("chinraise", "mouthshruglower"),
+)  # fmt: skip
+_SYNONYMS = {ours: (arkit,) for ours, arkit in _SAME} | {arkit: (ours,) for ours, arkit in _SAME}
+
 
 @dataclass(frozen=True)
 class Controls:
@@ -108,9 +117,10 @@ def convenience_names(names: Sequence[str]) -> dict[str, tuple[int, int]]:
 def component_weights(names: Sequence[str], assignments: Mapping[str, float], what: str) -> dict[int, float]:
     """Component numbers and their values, of values by name.
 
-    A name is a component's own; or the same but for case and underscores; or, without its `_left` and `_right`, both
-    sides; or any of these without a leading mouth, eye, brow, cheek, nose or jaw, where this is unambiguous. A
-    component that is named twice takes the later value, so `smile=0.8,smile_left=0.2` smiles with one side.
+    A name is a component's own; or the same but for case, underscores and the spelling of its side (`_left`, `Left`,
+    `_L`); or, without its side, both sides; or any of these by the name that ARKit or the built-in model has for it
+    (`_SYNONYMS`); or without a leading mouth, eye, brow, cheek, nose or jaw, where this is unambiguous. A component
+    that is named twice takes the later value, so `smile=0.8,smile_left=0.2` smiles with one side.
 
     Raises:
         ValueError: for an unknown name: one line with the known ones.
@@ -119,15 +129,16 @@ def component_weights(names: Sequence[str], assignments: Mapping[str, float], wh
     if not assignments:
         return result
     both = convenience_names(names)
-    plain: dict[str, tuple[int, ...]] = {**both, **{_plain(name): (number,) for number, name in enumerate(names)}}
+    known: dict[tuple[str, str], tuple[int, ...]] = {(base, ""): pair for base, pair in both.items()}
+    known |= {_split_side(name): (number,) for number, name in enumerate(names)}
     for name, value in assignments.items():
         if name in names:
             found: tuple[int, ...] | None = (names.index(name),)
         else:
-            found = plain.get(_plain(name))
-        if not found:
-            longer = [plain[place + _plain(name)] for place in _PLACES if place + _plain(name) in plain]
-            found = longer[0] if len(longer) == 1 else None
+            base, side = _split_side(name)
+            alike = [known[word, side] for word in (base, *_SYNONYMS.get(base, ())) if (word, side) in known]
+            longer = [known[place + base, side] for place in _PLACES if (place + base, side) in known]
+            found = alike[0] if alike else longer[0] if len(longer) == 1 else None
         if not found:
             raise ValueError(_unknown(name, names, both, what))
         result |= dict.fromkeys(found, value)
@@ -149,6 +160,14 @@ def _unknown(name: str, names: Sequence[str], both: Mapping[str, tuple[int, int]
 
 def _without_side(name: str) -> str:
     return re.sub(r"(_[lr]|_?(left|right))$", "", name, flags=re.IGNORECASE)
+
+
+def _split_side(name: str) -> tuple[str, str]:
+    """A name without case, underscores and side, and its side: l, r or nothing. `jawLeft` has none, being a way."""
+    match = re.fullmatch(r"(.+?)(?:_([lr])|_?(left|right))", name, re.IGNORECASE)
+    if not match or _plain(match[1]) in _PLACES:
+        return _plain(name), ""
+    return _plain(match[1]), (match[2] or match[3])[0].lower()
 
 
 def _plain(name: str) -> str:

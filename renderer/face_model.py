@@ -136,10 +136,12 @@ def load_face_model(source: str | Path = "builtin") -> FaceModel:
         raise FileNotFoundError(f"face model: expected 'builtin' or a .npz file. There is no file {path}")
     try:
         with np.load(path, allow_pickle=False) as stored:
-            manifest = json.loads(str(stored["manifest"]))
-            arrays = {key: stored[key] for key in _ARRAYS}
+            manifest = json.loads(str(_member(stored, "manifest")))
+            arrays = {key: _member(stored, key) for key in _ARRAYS}
     except Exception as error:  # a damaged archive can fail in any of zipfile, zlib and numpy, each with its own errors
         reason = " ".join(str(error).split())[:200] or type(error).__name__
+        if "allow_pickle" in reason:  # numpy's advice is not ours
+            reason = "a pickle, which is never read"
         raise ValueError(f"{path}: not a face model written by FaceModel.save ({reason})") from None
     found = manifest.get("format") if isinstance(manifest, dict) else None
     if found != FORMAT:
@@ -166,6 +168,18 @@ def load_face_model(source: str | Path = "builtin") -> FaceModel:
 
 
 _KINDS = {"triangles": "i", "landmarks": "i", "region": "i", "face_triangles": "b"}  # all others are floats
+
+
+def _member(stored: Any, key: str) -> np.ndarray:
+    """The array `key` of an open `.npz`. Raises ValueError that names it."""
+    if key not in stored.files:
+        raise ValueError(f"it has no {key}")
+    try:
+        value: np.ndarray = stored[key]
+    except Exception as error:
+        objects = "pickle" in str(error)
+        raise ValueError(f"{key}: {'Python objects, which are never read' if objects else error}") from None
+    return value
 
 
 def _text(path: Path, manifest: dict[str, Any], key: str) -> str | tuple[str, ...]:

@@ -68,10 +68,9 @@ def preview_coefficients(face_model: FaceModel, seed: int = 0, identities: int =
         add(f"identity {number}", **person)
     for number, name in enumerate(face_model.expression_names):
         activation = np.zeros(layout.expression, np.float32)
-        # activations are 1 when full; a model without such a scale says how far its coefficients spread
-        activation[number] = (
-            1.0 if face_model.expression_std[number] <= 1.0 else 2.0 * face_model.expression_std[number]
-        )
+        # activations are 1 when full and spread less; other coefficients, as Basel's, are normal
+        spread = float(face_model.expression_std[number])
+        activation[number] = 1.0 if spread < 1.0 else 2.5 * spread
         if corrects.get(name) in face_model.expression_names:  # means nothing without the action that it corrects
             activation[face_model.expression_names.index(corrects[name])] = 1.0
             name = f"{corrects[name]} + {name}"

@@ -18,7 +18,6 @@ from renderer.rasterizer_coverage import (
     Picture,
     PlainTriangles,
     ZBuffer,
-    edge_functions,
     triangle_numbers,
 )
 from renderer.xla import is_static
@@ -131,22 +130,22 @@ def _framebuffer(
     """The framebuffer of the triangles `winners` [B, L, height, width] over vertices in `pixels` [B, V, 4]."""
     width, height = picture.width, picture.height
     shape = tf.shape(pixels)
+    batch = -1 if pixels.shape[0] is None else pixels.shape[0]
     winners = tf.reshape(winners, [-1])  # [P], P = B·L·height·width
     seen = winners >= 0
     triangle_id = tf.maximum(winners, 0)
     vertex_ids = tf.gather(triangles, triangle_id)  # [P, 3]
-    area = num_layers * height * width
-    first = tf.repeat(tf.range(shape[0]) * shape[1], area)
-    corners = tf.gather(tf.reshape(pixels, [-1, 4]), vertex_ids + first[:, None])  # [P, 3, 4]
+    places = tf.reshape(vertex_ids, [shape[0], -1]) + (tf.range(shape[0]) * shape[1])[:, None]
+    corners = tf.gather(tf.reshape(pixels, [-1, 4]), tf.reshape(places, [-1, 3]))  # [P, 3, 4]
     x, y, _, w = (tf.unstack(v) for v in tf.unstack(tf.transpose(corners, [2, 1, 0])))  # 3 corners each, [P]
     column = tf.tile(tf.range(width, dtype=tf.float32) + 0.5, [height * num_layers * shape[0]])
     row = tf.tile(tf.repeat(tf.range(height, dtype=tf.float32) + 0.5, width), [num_layers * shape[0]])
-    e = edge_functions([x[i] - w[i] * column for i in range(3)], [y[i] - w[i] * row for i in range(3)])
+    u, v = [x[i] - w[i] * column for i in range(3)], [y[i] - w[i] * row for i in range(3)]
+    e = [u[i - 2] * v[i - 1] - u[i - 1] * v[i - 2] for i in range(3)]  # of the edges opposite to corners 0, 1 and 2
     # Over their sum they are the perspective-correct barycentrics, which vanish in sum (b·(x - w·column)) as they do.
     e = [tf.where(seen, e_i, 0.0) for e_i in e]  # triangle 0, looked up elsewhere, may hold anything
     scale = tf.math.reciprocal_no_nan(e[0] + e[1] + e[2])
     barycentrics = tf.transpose(tf.stack([scale * e_i for e_i in e]))  # [P, 3]
-    batch = -1 if pixels.shape[0] is None else pixels.shape[0]
 
     def image(value: tf.Tensor, channels: int) -> tf.Tensor:
         return tf.reshape(value, [batch, num_layers, height, width, channels])

@@ -6,6 +6,8 @@ using 2D homogeneous coordinates", 1997), which holds on both sides of the camer
 
 from __future__ import annotations
 
+from functools import reduce
+
 import tensorflow as tf
 
 from renderer.rasterizer_coverage import (
@@ -14,12 +16,11 @@ from renderer.rasterizer_coverage import (
     Drawn,
     Picture,
     ZBuffer,
-    edge_functions,
-    greatest,
-    rows_of,
-    smallest,
+    edge_sides,
+    entries_of,
     span,
 )
+from renderer.xla import is_static
 
 
 class ClippedTriangles:
@@ -34,15 +35,14 @@ class ClippedTriangles:
 
     def __init__(self, pixels: tf.Tensor, triangles: tf.Tensor, plain: tf.Tensor, picture: Picture):
         self.picture = picture
-        batch = tf.shape(pixels)[0]
-        some = tf.reshape(tf.reduce_any(tf.gather(~plain, tf.transpose(triangles)), 0), [-1])  # [T·B]
-        entries = rows_of(some)
-        number = entries // batch
-        image = entries - number * batch
+        some = tf.reduce_any(tf.gather(~plain, tf.transpose(triangles)), 0)  # [T, B]
+        number, image = tf.unstack(entries_of(some), axis=1)
         vertex = tf.gather(triangles, number) + (image * tf.shape(pixels)[1])[:, None]  # [N, 3] in [B·V]
-        corners = tf.gather(tf.reshape(pixels, [-1, 4]), vertex)  # [N, 3, 4]
-        keep = tf.gather(some, entries) & tf.math.is_finite(tf.reduce_sum(corners, [1, 2]))
-        boxes, there = self._boxes(tf.transpose(corners, [2, 1, 0]))
+        corners = tf.transpose(tf.gather(tf.reshape(pixels, [-1, 4]), vertex), [2, 1, 0])  # [4, 3, N]
+        keep = tf.math.is_finite(tf.reduce_sum(corners, [0, 1]))
+        if is_static():
+            keep &= tf.reshape(some, [-1])
+        boxes, there = self._boxes(corners)
         self.drawn = Drawn(corners, boxes, keep & there, image, number)
 
     def keys(self, buffer: ZBuffer) -> tf.Tensor:
@@ -80,16 +80,25 @@ class ClippedTriangles:
         """See `rasterizer_coverage.Test`."""
         x, y, z, w = tf.unstack(corners)  # [3, n]
         # Corners in front are divided by w, as those of plain triangles are: an edge shared with one agrees with it.
-        scale = tf.where(w > MINIMUM_W, w, 1.0)
-        u = (x / scale)[:, None] - (w / scale)[:, None] * (columns + 0.5)
-        v = (y / scale)[:, None] - (w / scale)[:, None] * (rows + 0.5)
-        e = edge_functions(tf.unstack(u[:, None]), tf.unstack(v[:, :, None]))  # [k, k, n]
-        # Times the scales of its two ends, each is the edge function of the corners themselves.
-        weights = [e[i] * (scale[(i + 1) % 3] * scale[(i + 2) % 3]) for i in range(3)]
+        front = w > MINIMUM_W
+        scale = tf.where(front, w, 1.0)
+        x, y = x / scale, y / scale
+        across, up = edge_sides(x, y, columns, rows)
+        # Other edges: the cross product of homogeneous offsets, whose halves too are the same for both triangles.
+        beside = (x[:, None] - tf.where(front, 1.0, w)[:, None] * (columns + 0.5))[:, None]  # [3, 1, k, n]
+        above = (y[:, None] - tf.where(front, 1.0, w)[:, None] * (rows + 0.5))[:, :, None]
+        sides = []
+        for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+            both = front[j] & front[k]
+            one = tf.where(both, across[i], beside[j] * above[k])
+            other = tf.where(both, up[i], beside[k] * above[j])
+            sides.append((one, other))
+        # Times the scales of its two ends, each difference is the edge function of the corners themselves.
+        weights = [(one - other) * (scale[i - 2] * scale[i - 1]) for i, (one, other) in enumerate(sides)]
         depth_z = weights[0] * z[0] + weights[1] * z[1] + weights[2] * z[2]
         depth_w = weights[0] * w[0] + weights[1] * w[1] + weights[2] * w[2]
-        inside = (smallest(e) >= 0) & (depth_w > 0)
+        inside = reduce(tf.logical_and, (one >= other for one, other in sides)) & (depth_w > 0)
         if not self.picture.cull:
-            inside |= (greatest(e) <= 0) & (depth_w < 0)
+            inside |= reduce(tf.logical_and, (one <= other for one, other in sides)) & (depth_w < 0)
         nearness = 1.0 - depth_z / depth_w
         return inside & (nearness > 0) & (nearness <= 2), nearness

@@ -2,7 +2,7 @@
 
 A z-buffer of one 64-bit key per pixel, in which the greatest key wins. A key holds how near the triangle is (1 minus
 the normalised device z, a positive float, whose bits sort as integers do) above how low its number is, so one segment
-maximum finds the nearest triangle and breaks ties by the lowest number.
+maximum finds the nearest triangle and breaks ties by the lowest number. Where nothing is seen, nearness is 0.
 
 The work is laid out for kernels that run over long arrays. Triangles that show their back or hold no pixel centre are
 dropped first, in a layout with the batch innermost. What is left goes by the size of its box: boxes of at most 2 × 2
@@ -22,12 +22,14 @@ import tensorflow as tf
 
 from renderer.xla import is_static
 
+SIDES = (2, 3)
 BLOCK = 4  # pixels along a side of a block
 CANDIDATES_AT_ONCE = 1 << 19  # (triangle, pixel) pairs in memory at a time, about 60 bytes each
 MINIMUM_W = 1e-6  # a corner with less depth counts as behind the camera
 DEPTH_MARGIN = 1e-6  # a corner this close to the near or far plane counts as past it
 MARGIN = 0.5 + 2.0**-10  # from a box to the pixel centres it may hold; the small part is for rounding
-_LAST = 2**31 - 1  # triangle t has rank _LAST - t: the lower the number, the greater the key
+ALIGNED = 16  # lists are made multiples of this, so that slices of tensors need no copies
+_LAST = 2**30  # triangle t has rank _LAST - t: the lower the number, the greater the key
 _NOWHERE = -(2**30)  # a slot that stays negative, and so unwritten, whatever offset is added
 
 
@@ -61,7 +63,7 @@ class Boxes(NamedTuple):
 class Drawn(NamedTuple):
     """N triangles to draw."""
 
-    corners: tf.Tensor  # [N, 3, C] float32, what their test reads
+    corners: tf.Tensor  # [C, 3, N] float32, what their test reads
     boxes: Boxes
     keep: tf.Tensor  # [N] bool; the others draw nothing
     image: tf.Tensor  # [N] int32
@@ -72,9 +74,20 @@ Test = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 """From corners [C, 3, n], pixel columns [k, n] and rows [k, n]: inside and nearness, both [k (rows), k, n]."""
 
 
-def rows_of(mask: tf.Tensor) -> tf.Tensor:
-    """Numbers [n] int32 of the entries of `mask` [N] that are true, or of all of them where shapes are static."""
-    return tf.range(tf.size(mask)) if is_static() else tf.cast(tf.where(mask)[:, 0], tf.int32)
+def _aligned(size: tf.Tensor) -> tf.Tensor:
+    return size + -size % ALIGNED
+
+
+def entries_of(mask: tf.Tensor) -> tf.Tensor:
+    """[n, 2] int32 (triangle, image) where `mask` [T, B] is true, or of all its entries where shapes are static.
+
+    The first is there again at the end, until n is a multiple of ALIGNED: drawn twice, a triangle looks the same.
+    """
+    if is_static():
+        every, batch = tf.range(tf.size(mask)), tf.shape(mask)[1]
+        return tf.stack([every // batch, every % batch], 1)
+    entries = tf.cast(tf.where(mask), tf.int32)
+    return tf.concat([entries, tf.tile(entries[:1], [-tf.shape(entries)[0] % ALIGNED, 1])], 0)
 
 
 def span(low: tf.Tensor, high: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -93,12 +106,26 @@ def greatest(a: list[tf.Tensor]) -> tf.Tensor:
     return tf.maximum(a[0], tf.maximum(a[1], a[2]))
 
 
-def edge_functions(u: list[tf.Tensor], v: list[tf.Tensor]) -> list[tf.Tensor]:
-    """For the edges opposite to corners 0, 1 and 2: the cross product of the offsets (u, v) of their ends.
+def edge_sides(x: tf.Tensor, y: tf.Tensor, columns: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Twice the edges of N triangles: a pixel is on the inner side of an edge where the first is at least the second.
 
-    The two triangles of an edge compute exactly opposite values, so a pixel centre is in one of them, or in both.
+    Their difference is the edge function: the cross product of the offsets of an edge's ends from the pixel. Measured
+    from the lower end, whichever triangle asks, it splits in a part per column and a part per row; and the two
+    triangles of an edge compute exactly opposite parts, so a pixel centre is in one of them, or in both. As nothing is
+    subtracted, no compiler can fuse a rounding away.
+
+    Args:
+        x, y: [3, N] corners in pixels.
+        columns, rows: [k, N] pixels.
+
+    Returns:
+        [3, 1, k, N] and [3, k, 1, N], for the edges opposite to corners 0, 1 and 2.
     """
-    return [u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]]
+    x1, y1, x2, y2 = (tf.concat([v[i:], v[:i]], 0) for i in (1, 2) for v in (x, y))
+    low_x = tf.where(y1 < y2, x1, x2)
+    across = (low_x[:, None] - (columns + 0.5)) * (y2 - y1)[:, None]
+    up = (tf.minimum(y1, y2)[:, None] - (rows + 0.5)) * (x2 - x1)[:, None]
+    return across[:, None], up[:, :, None]
 
 
 class ZBuffer:
@@ -115,26 +142,26 @@ class ZBuffer:
 
     def draw(self, drawn: Drawn, side: int, test: Test) -> tf.Tensor:
         """Keys of triangles whose boxes are of at most `side` × `side` pixels."""
+        steps = tf.range(side)
         columns, rows = (
-            start + tf.range(side, dtype=tf.float32)[:, None] for start in (drawn.boxes.left, drawn.boxes.bottom)
+            start + tf.cast(steps, tf.float32)[:, None] for start in (drawn.boxes.left, drawn.boxes.bottom)
         )
-        inside, nearness = test(tf.transpose(drawn.corners, [2, 1, 0]), columns, rows)
+        inside, nearness = test(drawn.corners, columns, rows)
+        inside, nearness = (tf.reshape(v, [side * side, -1]) for v in (inside, nearness))
         first = tf.cast(drawn.boxes.bottom, tf.int32) * self.picture.stride + tf.cast(drawn.boxes.left, tf.int32)
         first = tf.where(drawn.keep, first + drawn.image * self.picture.slots, _NOWHERE)
-        steps = tf.range(side)
-        offsets = tf.reshape(steps[:, None] * self.picture.stride + steps, [-1, 1])
-        slot = tf.where(tf.reshape(inside, [-1]), tf.reshape(first + offsets, [-1]), -1)
-        rank = tf.tile(_LAST - tf.cast(drawn.number, tf.int64), [side * side])
-        key = tf.cast(tf.bitcast(tf.reshape(nearness, [-1]), tf.int32), tf.int64) * 2**32 + rank
+        slot = first + tf.reshape(steps[:, None] * self.picture.stride + steps, [-1, 1])
+        # What is outside stays in the list: a nearness of 0 is quicker than a branch that no processor can predict.
+        key = _key(tf.where(inside, nearness, 0.0), _LAST - drawn.number)
         if self.ceiling is not None:
-            slot = tf.where(key < tf.gather(self.ceiling, tf.maximum(slot, 0)), slot, -1)
+            key = tf.where(key < tf.gather(self.ceiling, tf.maximum(slot, 0)), key, 0)
         return tf.math.unsorted_segment_max(key, slot, self.count)
 
     def draw_all(self, entries: tf.Tensor, load: Callable[[tf.Tensor], Drawn], side: int, test: Test) -> tf.Tensor:
         """Keys of the triangles `entries` [N], as many at a time as fit; `load` looks some of them up."""
         if is_static():
             return self.draw(load(entries), side, test)
-        total, most = tf.size(entries), CANDIDATES_AT_ONCE // side**2
+        total, most = tf.shape(entries)[0], max(CANDIDATES_AT_ONCE // side**2 // ALIGNED, 1) * ALIGNED
 
         def step(begin: tf.Tensor, keys: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             drawn = load(entries[begin : begin + most])
@@ -148,11 +175,12 @@ class ZBuffer:
         counts = tf.where(drawn.keep, tf.cast(across * up, tf.int64), 0)
         ends = tf.cumsum(counts)  # blocks up to and with each triangle
         starts, total = ends - counts, tf.reduce_sum(counts)
+        rows_of_corners = tf.transpose(drawn.corners, [2, 1, 0])
         most = CANDIDATES_AT_ONCE // BLOCK**2
 
         def step(begin: tf.Tensor, keys: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             end = tf.minimum(begin + most, total)
-            size = most if is_static() else tf.cast(end - begin, tf.int32)
+            size = most if is_static() else _aligned(tf.cast(end - begin, tf.int32))
             # A block belongs to the last triangle that starts at or before it: count those that do.
             place = tf.cast(tf.where(starts < end, tf.maximum(starts - begin, 0), -1), tf.int32)
             owner = tf.cumsum(tf.math.unsorted_segment_sum(tf.ones_like(place), place, size)) - 1  # [P]
@@ -162,7 +190,7 @@ class ZBuffer:
             left = tf.gather(drawn.boxes.left, owner) + tf.cast((block - row * width) * BLOCK, tf.float32)
             bottom = tf.gather(drawn.boxes.bottom, owner) + tf.cast(row * BLOCK, tf.float32)
             blocks = Drawn(
-                corners=tf.gather(drawn.corners, owner),
+                corners=tf.transpose(tf.gather(rows_of_corners, owner), [2, 1, 0]),
                 boxes=drawn.boxes._replace(left=left, bottom=bottom),  # their sizes are not looked at
                 keep=tf.range(size) < tf.cast(end - begin, tf.int32),
                 image=tf.gather(drawn.image, owner),
@@ -189,8 +217,9 @@ class PlainTriangles:
     def __init__(self, pixels: tf.Tensor, triangles: tf.Tensor, picture: Picture):
         x, y, z, w = tf.unstack(tf.transpose(pixels, [2, 1, 0]))  # each [V, B]
         self.plain = (w > MINIMUM_W) & (tf.abs(z) < (1 - DEPTH_MARGIN) * w)
-        per_w = tf.where(self.plain, 1.0 / w, float("nan"))  # NaN fails all comparisons
-        screen = tf.stack([x * per_w, y * per_w, 1.0 - z * per_w])  # [3, V, B]
+        w = tf.where(self.plain, w, float("nan"))  # NaN fails all comparisons
+        # Divisions, as TensorFlow's optimiser makes 1 / w a reciprocal, which is rounded otherwise in some places.
+        screen = tf.stack([x / w, y / w, 1.0 - z / w])  # [3, V, B]
         self.table = tf.transpose(tf.reshape(screen, [3, -1]))  # [V·B, 3] x, y and nearness
         self.triangles, self.picture, self.batch = triangles, picture, tf.shape(pixels)[0]
         self.size = self._sizes(screen[0], screen[1])
@@ -205,49 +234,56 @@ class PlainTriangles:
         if self.picture.cull:  # clearly from behind; the edge functions decide the doubtful
             keep &= area > (highs[0] - lows[0]) * (highs[1] - lows[1]) * -1e-6
         columns, rows = (span(lows[i], highs[i], self.picture[i])[1] for i in range(2))
-        return tf.reshape(tf.where(keep & (tf.minimum(columns, rows) > 0), tf.maximum(columns, rows), 0.0), [-1])
+        return tf.where(keep & (tf.minimum(columns, rows) > 0), tf.maximum(columns, rows), 0.0)
 
     def keys(self, buffer: ZBuffer) -> tf.Tensor:
         """[B · slots] int64 keys."""
-        sides = (2,) if is_static() else (2, 3)  # lists of full length make a second class dearer than it saves
+        sides = (2,) if is_static() else SIDES  # lists of full length make a second class dearer than it saves
         found = []
         for low, side in zip((0, *sides), sides, strict=False):
             mask = (self.size > low) & (self.size <= side)
-            found.append(buffer.draw_all(rows_of(mask), partial(self._load, mask), side, self.test))
+            found.append(buffer.draw_all(entries_of(mask), partial(self._load, mask), side, self.test))
         mask = self.size > sides[-1]
-        found.append(buffer.draw_blocks(self._load(mask, rows_of(mask)), self.test))
+        found.append(buffer.draw_blocks(self._load(mask, entries_of(mask)), self.test))
         return reduce(tf.maximum, found)
 
     def _load(self, mask: tf.Tensor, entries: tf.Tensor) -> Drawn:
-        number = entries // self.batch
-        image = entries - number * self.batch
-        corners = tf.gather(self.table, tf.gather(self.triangles, number) * self.batch + image[:, None])  # [n, 3, 3]
-        (x, y, _) = (tf.unstack(v) for v in tf.unstack(tf.transpose(corners, [2, 1, 0])))
+        number, image = tf.unstack(entries, axis=1)
+        corners = tf.gather(self.table, tf.gather(self.triangles * self.batch, number) + image[:, None])  # [n, 3, 3]
+        corners = tf.transpose(corners, [2, 1, 0])
+        x, y, _ = (tf.unstack(v) for v in tf.unstack(corners))
         left, columns = span(smallest(x), greatest(x), self.picture.width)
         bottom, rows = span(smallest(y), greatest(y), self.picture.height)
-        keep = tf.gather(mask, entries) if is_static() else tf.ones_like(entries, tf.bool)
+        keep = tf.reshape(mask, [-1]) if is_static() else tf.ones_like(number, tf.bool)
         return Drawn(corners, Boxes(left, bottom, columns, rows), keep, image, number)
 
     def test(self, corners: tf.Tensor, columns: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """See `Test`."""
         x, y, near = tf.unstack(corners)  # [3, n]
-        side = columns.shape[0]
-        u = tf.tile((x[:, None] - (columns + 0.5))[:, None], [1, side, 1, 1])  # [3, k, k, n]
-        v = tf.tile((y[:, None] - (rows + 0.5))[:, :, None], [1, 1, side, 1])
-        e = edge_functions(tf.unstack(u), tf.unstack(v))
-        total = e[0] + e[1] + e[2]
-        inside = (smallest(e) >= 0) & (total > 0)
+        across, up = edge_sides(x, y, columns, rows)
+        inside = reduce(tf.logical_and, tf.unstack(across >= up))
         if not self.picture.cull:
-            inside |= (greatest(e) <= 0) & (total < 0)
+            inside |= reduce(tf.logical_and, tf.unstack(across <= up))
         # Depth is linear on the screen. Written so that equal depths at the corners give that depth exactly.
-        depths = tf.stack([near[0], near[1] - near[0], near[2] - near[0]])[:, None, None]
-        base, second, third = tf.unstack(tf.tile(depths, [1, side, side, 1]))
-        return inside, base + (e[1] * second + e[2] * third) / total
+        (x1, x2), (y1, y2), (n1, n2) = ((v[1] - v[0], v[2] - v[0]) for v in (x, y, near))
+        area = x1 * y2 - x2 * y1
+        by_column = (columns + 0.5 - x[0]) * ((n1 * y2 - n2 * y1) / area) + near[0]
+        by_row = (rows + 0.5 - y[0]) * ((n2 * x1 - n1 * x2) / area)
+        near = tf.unstack(near)
+        return inside, tf.minimum(tf.maximum(by_column + by_row[:, None], smallest(near)), greatest(near))
+
+
+def _key(nearness: tf.Tensor, rank: tf.Tensor) -> tf.Tensor:
+    """The bits of `nearness` [k, N] float32 above those of `rank` [N] int32, as int64."""
+    if is_static():  # XLA does not look into complex numbers
+        return tf.cast(tf.bitcast(nearness, tf.int32), tf.int64) * 2**32 + tf.cast(rank, tf.int64)
+    low = tf.tile(tf.bitcast(rank, tf.float32)[None], [nearness.shape[0], 1])
+    return tf.bitcast(tf.complex(low, nearness), tf.int64)
 
 
 def triangle_numbers(keys: tf.Tensor, picture: Picture) -> tf.Tensor:
     """[B, height, width] int32: the triangle of each key [B · slots] of the z-buffer, -1 for none."""
-    ranks = tf.cast(tf.bitwise.bitwise_and(keys, _LAST), tf.int32)
-    numbers = tf.where(keys > 0, _LAST - ranks, -1)
+    ranks = tf.cast(tf.bitwise.bitwise_and(keys, 2**31 - 1), tf.int32)
+    numbers = tf.where(keys >= 2**32, _LAST - ranks, -1)
     grid = tf.reshape(numbers, [-1, picture.slots // picture.stride, picture.stride])
     return grid[:, : picture.height, : picture.width]

@@ -17,7 +17,7 @@ __all__ = ["build"]
 
 @lru_cache(maxsize=1)
 def build() -> FaceModel:
-    """The built-in model: about 4,500 vertices, the same in every run; built once per process (about two seconds).
+    """The built-in model: about 5,100 vertices, the same in every run; built once per process (about two seconds).
 
     Its frame is that of the standard 68 landmarks (decimetres), so `manifest["centre"]` is the origin: the renderer
     takes this as the centre of the mean shape instead of the vertices' mean. Shape and texture coefficients are unit

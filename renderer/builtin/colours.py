@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from renderer.builtin.assembly import REGIONS, Head, brow_mask, hairline, lip_mask
-from renderer.builtin.features import LID_CREASE, lid_distance
+from renderer.builtin.features import LID_CREASE, lid_distance, nostril_reach
 from renderer.builtin.parts import EAR_SEGMENTS, TEETH_COLUMNS, TOOTH_COLUMNS
 from renderer.builtin.shapes import window
 from renderer.builtin.surface import EYE_CENTRE, smoothstep
@@ -45,7 +45,8 @@ class _Masks:
         self.lips = lip_mask(p) * on_skin
         self.scalp = hairline(p) * on_skin
         self.lash = np.where(name == "lash", np.where(y > 0.290, 1.0, 0.5), 0.0)
-        self.nostril = np.where(name == "nostril", 1.0, 0.0)
+        drawn_in = p - [0.0, 0.010, 0.0]  # the nostrils' middle was drawn upwards
+        self.nostril = smoothstep(1.55, 0.60, nostril_reach(drawn_in)) * on_skin * (p[:, 2] > 0.2)
         self.under_eye = window(p, (0.29, 0.215), (0.11, 0.035)) * skin
         self.lid = window(p, (0.31, 0.365), (0.13, 0.035)) * skin * (1 - self.brow)
         cheek = window(p, (0.42, -0.02), (0.16, 0.14)) * skin
@@ -68,7 +69,7 @@ class _Masks:
         for row in ("teeth_upper", "teeth_lower"):
             column[head.part == row] = np.arange((head.part == row).sum()) % TEETH_COLUMNS
         self.tooth_gap = self.fixed["teeth"] * (column % TOOTH_COLUMNS == 0)
-        self.ear = (name == "ear") * 1.0
+        self.ear = (name == "ear") * smoothstep(-0.585, -0.655, p[:, 2])  # its front is the cheek's skin
         ring = np.zeros(len(p))
         for ear in ("ear_left", "ear_right"):  # rings from the hollow outwards
             ring[head.part == ear] = (np.arange((head.part == ear).sum()) - 1) // EAR_SEGMENTS
@@ -83,8 +84,8 @@ class _Masks:
 
 # Where light hardly gets, seen from the front: centre, radii, strength.
 _SHADED = (
-    ((0.168, -0.100), (0.012, 0.040), 0.26), ((0.262, -0.383), (0.024, 0.018), 0.40),
-    ((0.062, -0.160), (0.045, 0.012), 0.30), ((0.0, -0.495), (0.11, 0.022), 0.22),
+    ((0.168, -0.100), (0.012, 0.040), 0.26), ((0.262, -0.383), (0.032, 0.024), 0.26),
+    ((0.062, -0.160), (0.050, 0.016), 0.24), ((0.0, -0.495), (0.11, 0.022), 0.22),
     ((0.172, 0.272), (0.022, 0.020), 0.30), ((0.135, 0.330), (0.045, 0.060), 0.14),
     ((0.0, -0.22), (0.016, 0.045), 0.12),
 )  # fmt: skip
@@ -153,7 +154,7 @@ def _mean(head: Head, m: _Masks) -> np.ndarray:
     points = head.vertices
     slit = np.exp(-(((points[:, 1] + 0.365) / 0.010) ** 2)) * m.lips
     mix(0.45 * slit, (92, 38, 36))
-    mix(0.80 * m.brow, (72, 52, 40))
+    mix(0.86 * m.brow, (70, 50, 39))
     mix(0.85 * m.lash, (38, 26, 22))
     mix(0.85 * m.nostril, (58, 32, 28))
     for key, rgb in _FIXED.items():

@@ -55,17 +55,22 @@ def nose(xy: np.ndarray, face: np.ndarray) -> np.ndarray:
     tip = _ball(xy, (0.0, -0.046, 0.400), (0.104, 0.084, 0.138))
     side = _ball(xy, (0.058, -0.068, 0.360), (0.072, 0.064, 0.120))
     wing = _ball(xy, (0.100, -0.080, 0.315), (0.062, 0.066, 0.112))
-    septum = _ball(xy, (0.0, -0.094, 0.360), (0.032, 0.054, 0.090))
+    septum = _ball(xy, (0.0, -0.088, 0.366), (0.034, 0.048, 0.088))
     body = smooth_max(smooth_max(bridge, tip, 0.03), side, 0.04)
     body = smooth_max(smooth_max(body, septum, 0.02), wing, 0.03)
     return smooth_max(face, body, 0.025) - 0.0125 * np.exp(-np.abs(face - body) / 0.025)
 
 
+def nostril_reach(xy: np.ndarray) -> np.ndarray:
+    """[N] distance of frontal positions from the nearer nostril's middle, 1 on its border."""
+    across = (np.abs(xy[:, 0]) - NOSTRIL[0]) / 0.030
+    along = (xy[:, 1] - NOSTRIL[1] + 0.25 * (np.abs(xy[:, 0]) - NOSTRIL[0])) / 0.019
+    return np.hypot(across, along)
+
+
 def nostrils(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How far places [N, 3] of the nose lie inside a nostril [N], 0-1, and how they are drawn in there [N, 3]."""
-    across = (np.abs(points[:, 0]) - NOSTRIL[0]) / 0.030
-    along = (points[:, 1] - NOSTRIL[1] + 0.25 * (np.abs(points[:, 0]) - NOSTRIL[0])) / 0.019
-    inside = smoothstep(1.15, 0.55, np.hypot(across, along)) * (points[:, 2] > 0.2)
+    inside = smoothstep(1.15, 0.55, nostril_reach(points)) * (points[:, 2] > 0.2)
     return inside, inside[:, None] * np.array([0.0, 0.014, -0.045])
 
 
@@ -78,7 +83,7 @@ def lips(xy: np.ndarray) -> np.ndarray:
     down = (line - y) / np.maximum(line - LIP_BOTTOM(x), 0.028)
     side = smoothstep(MOUTH_HALF + 0.03, 0.06, reach)
     pout = np.where(y > line, _UPPER_LIP(np.clip(up, -0.5, 9)), _LOWER_LIP(np.clip(down, -0.5, 9)))
-    dimple = -0.012 * np.exp(-(((reach - MOUTH_HALF - 0.008) / 0.036) ** 2 + ((y + 0.382) / 0.045) ** 2))
+    dimple = -0.009 * np.exp(-(((reach - MOUTH_HALF - 0.008) / 0.042) ** 2 + ((y + 0.382) / 0.050) ** 2))
     upper = smoothstep(-0.305, -0.275, y) * smoothstep(-0.165, -0.20, y)
     philtrum = (-0.012 * np.exp(-((reach / 0.022) ** 2)) + 0.005 * np.exp(-(((reach - 0.046) / 0.020) ** 2))) * upper
     sulcus = -0.012 * np.exp(-((reach / 0.15) ** 2) - ((y + 0.535) / 0.035) ** 2)
@@ -134,7 +139,7 @@ def lids(xy: np.ndarray, face: np.ndarray) -> np.ndarray:
     z = face - hollow
     z = z + on_ball * cover * (smooth_max(z - 0.02, ball, 0.01) - z)
     fold = above * smoothstep(0.20, 0.25, x) * smoothstep(0.47, 0.42, x)
-    z = z - 0.014 * fold * np.exp(-(((distance - LID_CREASE) / 0.007) ** 2))
+    z = z - 0.012 * fold * np.exp(-(((distance - LID_CREASE) / 0.0085) ** 2))
     z = z + 0.007 * fold * np.exp(-(((distance - LID_CREASE - 0.020) / 0.012) ** 2))
     return z
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from renderer.builtin.assembly import Head
-from renderer.builtin.surface import EYE_CENTRE, EYE_RADIUS, smoothstep
+from renderer.builtin.features import lid_distance
+from renderer.builtin.surface import EYE_CENTRE, EYE_RADIUS, LID_RADIUS, smoothstep
 
 Field = Callable[[np.ndarray], np.ndarray]
 
@@ -73,7 +74,7 @@ def _build_fields() -> dict[str, Field]:
         ),
         "forehead_bulge": lambda p: _move(window(p, (0.15, 0.75), (0.38, 0.17)), 0, 0, 0.026),
         "brow_ridge": lambda p: _move(window(p, (0.26, 0.46), (0.24, 0.075)), 0, -0.006, 0.026),
-        "brow_height": lambda p: _move(window(p, (0.36, 0.49), (0.26, 0.095)), 0, 0.024, 0),
+        "brow_height": lambda p: _move(window(p, (0.36, 0.50), (0.26, 0.150)), 0, 0.017, 0),
         "brow_tilt": lambda p: _move(
             window(p, (0.36, 0.49), (0.26, 0.105)), 0, 0.020 * np.clip((np.abs(p[:, 0]) - 0.33) / 0.2, -1, 1), 0
         ),
@@ -96,19 +97,19 @@ def _build_fields() -> dict[str, Field]:
         "nose_tip_width": lambda p: _move(window(p, (0.05, -0.045), (0.055, 0.06)), 0.013 * _side(p), 0, 0.003),
         "mouth_width": lambda p: _move(
             window(p, (0.10, -0.37), (0.26, 0.16)),
-            0.085 * np.clip(p[:, 0], -0.28, 0.28),
+            0.076 * np.clip(p[:, 0], -0.28, 0.28),
             0,
             -0.006 * (np.abs(p[:, 0]) > 9),
         ),
-        "mouth_height": lambda p: _move(window(p, (0.0, -0.37), (0.36, 0.15)), 0, 0.024, 0),
+        "mouth_height": lambda p: _move(window(p, (0.0, -0.37), (0.36, 0.19)), 0, 0.024, 0),
         "mouth_projection": lambda p: _move(window(p, (0.0, -0.35), (0.26, 0.16)), 0, 0, 0.028),
         "upper_lip_fullness": lambda p: _move(
-            window(p, (0.0, -0.315), (0.17, 0.055)), 0, 0.014 * smoothstep(-0.362, -0.30, p[:, 1]), 0.010
+            window(p, (0.0, -0.315), (0.17, 0.055)), 0, 0.013 * smoothstep(-0.366, -0.282, p[:, 1]), 0.010
         ),
         "lower_lip_fullness": lambda p: _move(
-            window(p, (0.0, -0.425), (0.17, 0.060)), 0, -0.015 * smoothstep(-0.362, -0.44, p[:, 1]), 0.012
+            window(p, (0.0, -0.430), (0.17, 0.066)), 0, -0.014 * smoothstep(-0.358, -0.472, p[:, 1]), 0.012
         ),
-        "mouth_corners": lambda p: _move(window(p, (0.23, -0.375), (0.085, 0.06)), 0, 0.008, 0),
+        "mouth_corners": lambda p: _move(window(p, (0.23, -0.375), (0.10, 0.085)), 0, 0.008, 0),
         "ear_size": lambda p: _move(
             smoothstep(0.70, 0.76, np.abs(p[:, 0])) * _box(p, (0.78, 0.19, -0.62), (0.3, 0.5, 0.4)),
             0.020 * _side(p),
@@ -150,20 +151,46 @@ def shape_basis(head: Head) -> tuple[tuple[str, ...], np.ndarray]:
 
 
 def _rigid_eyes(head: Head, field: Field) -> np.ndarray:
-    """The field at every vertex, but eyeballs keep their shape, lid rims follow the lids' edge and teeth the lips."""
+    """The field at every vertex, but eyeballs keep their shape, lids follow them, rims the lids' edge and
+    teeth the lips."""
     places = head.vertices[head.parent].copy()
     for side, sign in (("left", 1.0), ("right", -1.0)):
         centre = np.array([sign * EYE_CENTRE[0], EYE_CENTRE[1], EYE_CENTRE[2] + EYE_RADIUS])
         places[np.isin(head.part, (f"eye_{side}", f"light_{side}"))] = centre
     teeth = np.char.startswith(head.part.astype(str), "teeth")
     places[teeth, 2] += 0.06
-    return field(places)
+    moved = field(places)
+    lids = np.isin(head.part, ("skin", "rim")) & (places[:, 2] > 0.0)
+    front = EYE_CENTRE + np.array([0.0, 0.0, EYE_RADIUS])
+    for sign in (1.0, -1.0):
+        side = lids & (places[:, 0] * sign > 0)
+        ball = field((front * [sign, 1, 1])[None])
+        near, slope = lid_slope(places[side])
+        relative = moved[side] - ball
+        moved[side, 2] += near * ((slope * relative[:, :2]).sum(1) - relative[:, 2])
+    return moved
+
+
+def lid_slope(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How much places [N, 3] belong to a lid [N], 0-1, and the slope of the eyeball's front below them [N, 2].
+
+    A lid that moves by (dx, dy) stays on the ball, to the first order, when it moves by slope . (dx, dy) in depth; as
+    the tangents of a ball lie outside it, this never lets the ball through, whatever the sign.
+    """
+    out = points[:, :2] - EYE_CENTRE[:2] * np.stack([np.where(points[:, 0] < 0, -1.0, 1.0), np.ones(len(points))], 1)
+    reach2 = (out**2).sum(1) / LID_RADIUS**2
+    height = LID_RADIUS * np.sqrt(np.maximum(1.0 - reach2, 0.4))
+    distance, up = lid_distance(points)
+    below = smoothstep(0.2, -0.4, up)
+    near = smoothstep(0.085 + 0.04 * below, 0.025 * below, distance) * smoothstep(1.32, 0.82, np.sqrt(reach2))
+    return near, -out / height[:, None]
 
 
 def _eye_size(head: Head) -> np.ndarray:
     points = head.vertices
     centre = EYE_CENTRE * np.where(points[:, :1] < 0, [[-1.0, 1.0, 1.0]], [[1.0, 1.0, 1.0]])
     weight = window(points, (EYE_CENTRE[0], 0.30), (0.19, 0.12))
+    weight = weight + lid_slope(points)[0] * (points[:, 2] > 0.0) * (0.93 - weight)  # so that lids stay on the ball
     eyes = np.char.startswith(head.part.astype(str), "eye") | np.char.startswith(head.part.astype(str), "light")
     weight = np.where(eyes | (head.part == "rim"), 0.93, weight)
     return _EYE_SIZE * weight[:, None] * (points - centre)

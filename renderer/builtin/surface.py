@@ -13,7 +13,7 @@ from scipy.interpolate import RBFInterpolator
 CENTRE = np.array([0.0, 0.0, -0.45])
 EYE_CENTRE = np.array([0.312, 0.297, 0.058])
 EYE_RADIUS = 0.132
-LID_RADIUS = 0.1425
+LID_RADIUS = 0.1455
 
 # Points of the bald head without its features, person's left half: (x, y, z).
 _CONTROL = np.array(
@@ -91,5 +91,5 @@ def base_depth(xy: np.ndarray) -> np.ndarray:
 
 def ear_hollow(points: np.ndarray) -> np.ndarray:
     """[N, 3] how the head's left side gives way behind the hollow of the ear."""
-    reach2 = ((points - [0.74, 0.12, -0.68]) ** 2).sum(1) / 0.11**2
+    reach2 = ((points - [0.74, 0.098, -0.68]) ** 2).sum(1) / 0.11**2
     return np.exp(-reach2)[:, None] * np.array([-0.07, 0.0, 0.0])

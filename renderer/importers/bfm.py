@@ -25,7 +25,7 @@ VERTICES, EXPRESSION_VERTICES, FRONT = 53490, 53215, 35709
 SHAPE, TEXTURE, EXPRESSION = 80, 80, 64
 _MICROMETRES = 1e5  # in a decimetre
 _EXPRESSIONS = 79  # standard deviations in std_exp.txt
-LICENCE = "Basel Face Model licence: academic use only, not to be passed on"
+LICENCE = "Basel Face Model agreement, not for commercial use; expressions for research only"
 REGIONS = ("skin", "eye", "brow", "lips")
 
 

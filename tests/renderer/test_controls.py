@@ -93,3 +93,38 @@ def test_identity_is_keyed_by_the_seed(sphere):
     assert not any(groups[name].any() for name in ("expression", "angles", "lighting", "translation"))
     np.testing.assert_array_equal(identity(model, 7), people[7])
     assert not identity(model).any()
+
+
+ARKIT = ("mouthSmile_L", "mouthSmile_R", "eyeBlink_L", "eyeBlink_R", "cheekSquint_L", "cheekSquint_R", "eyeSquint_L",
+         "eyeSquint_R", "browDown_L", "browDown_R", "jawLeft", "jawOpen", "mouthPucker", "mouthClose")  # fmt: skip
+OURS = ("smile_left", "smile_right", "blink_left", "blink_right", "jaw_open", "pucker", "brow_lower")
+
+
+@pytest.mark.parametrize(
+    ("names", "written", "found"),
+    [
+        (ARKIT, "smile_left", ["mouthSmile_L"]),
+        (ARKIT, "smileRight", ["mouthSmile_R"]),
+        (ARKIT, "blink", ["eyeBlink_L", "eyeBlink_R"]),
+        (ARKIT, "eyeBlinkLeft", ["eyeBlink_L"]),
+        (ARKIT, "squint", ["eyeSquint_L", "eyeSquint_R"]),
+        (ARKIT, "brow_lower", ["browDown_L", "browDown_R"]),
+        (ARKIT, "jaw_open", ["jawOpen"]),
+        (ARKIT, "jaw_left", ["jawLeft"]),
+        (ARKIT, "mouth_close", ["mouthClose"]),
+        (OURS, "mouthSmile_L", ["smile_left"]),
+        (OURS, "eyeBlinkRight", ["blink_right"]),
+        (OURS, "mouthSmile", ["smile_left", "smile_right"]),
+        (OURS, "browDown", ["brow_lower"]),
+        (OURS, "mouthPucker", ["pucker"]),
+        (OURS, "jawOpen", ["jaw_open"]),
+    ],
+)
+def test_names_of_one_convention_find_the_other(names, written, found):
+    assert [names[number] for number in component_weights(names, {written: 1.0}, "expression")] == found
+
+
+@pytest.mark.parametrize("written", ["mouthClose", "brow_lower_left", "jawLeft", "tongueOut"])
+def test_a_movement_that_a_model_lacks_is_refused(written):
+    with pytest.raises(ValueError, match="there is no"):
+        component_weights(OURS, {written: 1.0}, "expression")

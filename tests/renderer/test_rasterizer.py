@@ -7,12 +7,14 @@ from unittest import mock
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from slow_rasterizer import slow_rasterize
 from tensorflow_graphics.rendering import rasterization_backend
 from tensorflow_graphics.rendering.tests import rasterization_backend_test_base
 
 from renderer import Camera, rasterizer, rasterizer_coverage
-from renderer.rasterizer import interpolate, rasterize
+from renderer.rasterizer import rasterize
 
 IDENTITY = np.eye(4, dtype=np.float32)[None]
 MODES = ("eager", "graph", "xla")
@@ -103,6 +105,14 @@ def test_a_picture_that_is_not_square():
     )
 
 
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**31), logarithm=st.floats(-2, 1), distance=st.floats(0.3, 20), cull=st.booleans())
+def test_any_soup_from_any_distance(seed, logarithm, distance, cull):
+    vertices, triangles = soup(seed, 10**logarithm, 8)
+    matrix = Camera(12, 15.0, distance).view_projection().numpy()[None]
+    check_against_slow("graph", vertices[None], triangles, matrix, (12, 12), cull)
+
+
 @pytest.mark.parametrize("focal", [120.0, 20.0])  # blocks and boxes of 2 × 2 and 3 × 3 pixels
 def test_many_candidates_in_several_rounds(monkeypatch, focal):
     vertices, triangles = soup(6, 0.6, 60)
@@ -137,11 +147,12 @@ def test_row_zero_is_the_bottom_as_in_tensorflow_graphics():
     np.testing.assert_array_equal(mask[0, 0, ..., 0].numpy() > 0, expected)
 
 
-def test_one_triangle_over_the_whole_picture():
+@pytest.mark.parametrize("mode", MODES)
+def test_one_triangle_over_the_whole_picture(mode):
     vertices = np.array([[[-50, -40, 0.3], [60, -40, 0.3], [0, 90, 0.3]]], np.float32)
-    framebuffer = rasterize(vertices, [[0, 1, 2]], IDENTITY, (40, 30))
-    assert framebuffer.foreground_mask.numpy().all()
-    place = interpolate(framebuffer, tf.constant(vertices)).numpy()[0, 0]
+    mask, _, _, weights = drawer(mode, (40, 30))(*map(tf.constant, (vertices, [[0, 1, 2]], IDENTITY)))
+    assert mask.numpy().all()
+    place = weights.numpy()[0, 0] @ vertices[0]
     np.testing.assert_allclose(place[..., 0], np.broadcast_to((np.arange(40) + 0.5) / 20 - 1, [30, 40]), atol=1e-4)
     np.testing.assert_allclose(place[..., 1].T, np.broadcast_to((np.arange(30) + 0.5) / 15 - 1, [40, 30]), atol=1e-4)
 
@@ -197,12 +208,58 @@ def test_neighbours_leave_no_gap(shift, mode):
         assert mask.numpy().all()
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_centre_on_a_slanted_edge_is_in_both_of_its_triangles(mode):
+    # Both ends are equally far from the centre of a pixel, by numbers whose products must be rounded: a compiler that
+    # fuses a product with a sum, as XLA does, sees one edge from its two sides differently, and could leave a hole.
+    count, random = 200, np.random.default_rng(0)
+    centre = np.array([4.5, 3.5]) / 4 - 1  # of a pixel of 8 × 8
+    half = np.round(random.uniform(0.05, 0.6, [count, 1, 2]) * 2**22) / 2**22
+    half[..., 0] *= random.choice([-1, 1], [count, 1])
+    aside = half[..., ::-1] * [-1, 1]  # left of the edge
+    corners = np.concatenate([centre - half, centre + half, centre + aside, centre - aside], 1)  # [count, 4, 2]
+    vertices = np.concatenate([corners, np.zeros([count, 4, 1])], -1).astype(np.float32)
+    np.testing.assert_array_equal(vertices[..., :2], corners)
+    matrices = tf.repeat(tf.constant(IDENTITY), count, 0)
+    for one in ([0, 1, 2], [1, 0, 3]):
+        mask, *_ = drawer(mode, (8, 8))(tf.constant(vertices), tf.constant([one], tf.int32), matrices)
+        assert mask[:, 0, 3, 4, 0].numpy().all()
+
+
 def test_a_centre_on_the_edge_of_two_triangles_is_in_both():
     points = np.array([[[-1, -1, 0.5], [1, -1, 0.5], [1, 1, 0.5], [-1, 1, 0.5]]], np.float32)
     framebuffer = rasterize(points, [[0, 2, 3], [0, 1, 2]], IDENTITY, (8, 8), num_layers=2)
     both = framebuffer.layer(1).foreground_mask[0, ..., 0].numpy()
     np.testing.assert_array_equal(both, np.eye(8))  # the diagonal
     np.testing.assert_array_equal(np.diag(framebuffer.layer(0).triangle_id[0, ..., 0]), np.zeros(8))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_slivers_against_a_slow_rasteriser(mode):
+    random = np.random.default_rng(2)
+    ends = random.uniform(-1, 1, [40, 2, 3])
+    width = random.normal(size=[40, 1, 3]) * 10.0 ** random.uniform(-4, -1, [40, 1, 1])
+    third = ends[:, :1] + random.uniform(0, 1, [40, 1, 1]) * (ends[:, 1:] - ends[:, :1]) + width
+    vertices = np.concatenate([ends, third], 1).reshape(1, -1, 3).astype(np.float32)
+    matrix = Camera(16, 60.0).view_projection().numpy()[None]
+    check_against_slow(mode, vertices, np.arange(120).reshape(40, 3), matrix, (16, 16), False)
+
+
+def test_depths_of_a_sliver_stay_between_those_of_its_corners():
+    # So thin that its plane is mostly rounding: in front of what is nearer, or behind what is further, it never shows.
+    random = np.random.default_rng(3)
+    start, along = np.array([-1.0, -1.0]), np.array([2.0, 2.0])  # the diagonal, which passes through centres
+    slivers = [[start, start + along, start + 0.5 * along + random.normal(0, 1e-6, 2)] for _ in range(300)]
+    flat = [[-3, -3], [3, -3], [0, 6]]
+    depths = [random.uniform(-0.1, 0.1, 3) for _ in slivers]
+    corners = np.array([np.c_[p, d] for p, d in zip(slivers, depths, strict=True)])
+    for depth, hides in ((-0.11, True), (0.11, False)):
+        vertices = np.concatenate([corners, np.c_[flat, np.full(3, depth)][None]]).reshape(1, -1, 3)
+        framebuffer = rasterize(vertices, np.arange(903).reshape(301, 3), IDENTITY, (64, 64), False)
+        alone = rasterize(vertices, np.arange(900).reshape(300, 3), IDENTITY, (64, 64), False)
+        sliver = framebuffer.triangle_id.numpy() < 300
+        assert alone.foreground_mask.numpy().sum() > 10
+        np.testing.assert_array_equal(sliver, (alone.foreground_mask.numpy() > 0) & (not hides))
 
 
 def test_slivers_and_triangles_without_area():
