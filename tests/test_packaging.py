@@ -19,7 +19,8 @@ def test_the_wheel_holds_every_module_of_the_three_packages():
 
 
 def test_the_arrows_of_imports_run_downward():
-    """renderer and vae import nothing of ours; discoface_tf2 never imports datasets or a script."""
+    """renderer imports nothing of ours, vae its reader of .mat files alone; discoface_tf2 no datasets and no script."""
+    allowed = {"vae": "from renderer.mat_file import read_mat"}
     forbidden = {
         "renderer": ("vae", "datasets", "discoface_tf2"),
         "vae": ("renderer", "datasets", "discoface_tf2"),
@@ -36,5 +37,6 @@ def test_the_arrows_of_imports_run_downward():
         for name in names
         if line.strip().startswith((f"import {name} ", f"import {name}.", f"from {name} ", f"from {name}."))
         or line.strip() == f"import {name}"
+        if line.strip() != allowed.get(top)
     ]
     assert wrong == []

@@ -13,6 +13,9 @@ import numpy as np
 GROUPS = ("shape", "texture", "expression", "angles", "lighting", "translation")
 """Groups of a coefficient vector, in order; `renderer.layout` owns them, and this package imports nothing of ours."""
 
+BASEL_LAYOUT = {"shape": 80, "texture": 80, "expression": 64, "angles": 3, "lighting": 27, "translation": 3}
+"""Of the Basel face model, which the original and its published VAEs use: 257 numbers."""
+
 _FACTOR_GROUPS = {
     "identity": ("shape", "texture"),
     "expression": ("expression",),
@@ -71,21 +74,29 @@ def check_face_model(folder: str | Path, face_model: str | Path) -> None:
         if dataset.get("face_model", "builtin") != "builtin":
             raise ValueError(f"{folder}: made with the face model {dataset['face_model']!r}. Received: builtin")
         return
+    sizes, checksum = face_model_layout(face_model)
+    if sizes != layout:
+        raise ValueError(f"{folder}: its coefficients are {layout}; those of {face_model} are {sizes}")
+    options = dataset.get("options")
+    made_with = options.get("face_model_checksum", checksum) if isinstance(options, dict) else checksum
+    if made_with != checksum:
+        raise ValueError(f"{folder}: made with another version of the face model than {face_model}; make it again")
+
+
+def face_model_layout(face_model: str | Path) -> tuple[dict[str, int], str]:
+    """The sizes of the coefficient groups of a face model's `.npz`, in order, and its checksum.
+
+    Raises FileNotFoundError or ValueError with one line.
+    """
     path = Path(face_model)
     if not path.is_file():
         raise FileNotFoundError(f"face model: expected 'builtin' or a .npz file. There is no file {path}")
     try:
         with np.load(path, allow_pickle=False) as stored:
             manifest = json.loads(str(stored["manifest"]))
-        sizes, checksum = dict(manifest["layout"]), str(manifest["checksum"])
+        return {group: int(manifest["layout"][group]) for group in GROUPS}, str(manifest["checksum"])
     except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: not a face model's file ({error})") from None
-    if sizes != layout:
-        raise ValueError(f"{folder}: its coefficients are {layout}; those of {path} are {sizes}")
-    options = dataset.get("options")
-    made_with = options.get("face_model_checksum", checksum) if isinstance(options, dict) else checksum
-    if made_with != checksum:
-        raise ValueError(f"{folder}: made with another version of the face model than {path}; make it again")
 
 
 def factor_slice(layout: dict[str, int], factor: str) -> slice:

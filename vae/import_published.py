@@ -22,11 +22,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from vae.data import BASEL_LAYOUT
 from vae.initial import start_from_pca
 from vae.model import _MAX_LOG_SIGMA, ABBREVIATIONS, WIDTHS, FactorConfig, FactorVAE
 from vae.sampler import MANIFEST, WEIGHTS, load_factor_vae, read_factor_manifest, save_factor
 
-PUBLISHED_LAYOUT = {"shape": 80, "texture": 80, "expression": 64, "angles": 3, "lighting": 27, "translation": 3}
 TOLERANCE = 1e-4  # of the largest value
 _FACTOR_OF = {short: factor for factor, short in ABBREVIATIONS.items()}
 _UNIVERSAL = ("gamma", "rot")  # these numbers mean the same for every face model
@@ -163,7 +163,7 @@ def import_published(
     missing = sorted(set(factors) - set(vaes))
     if missing or not vaes:
         raise FileNotFoundError(f"{source}: no checkpoint of {', '.join(missing or _UNIVERSAL)}")
-    layout = read_factor_manifest(own / "id")["layout"] if own else dict(PUBLISHED_LAYOUT)
+    layout = read_factor_manifest(own / "id")["layout"] if own else dict(BASEL_LAYOUT)
     for short, (vae, _) in vaes.items():
         size = sum(layout[group] for group in _GROUPS[short])
         if vae.config.size != size:

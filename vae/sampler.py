@@ -14,6 +14,7 @@ from vae.model import ABBREVIATIONS, FACTORS, LAMBDA_ORDER, FactorConfig, Factor
 FORMAT = "discoface_tf2 factor VAE, version 1"
 MANIFEST = "factor.json"
 WEIGHTS = "factor.weights.h5"
+_UNIVERSAL = {"lighting": ("lighting",), "pose": ("angles",)}  # the groups of factors that suit every face model
 
 
 def save_factor(folder: str | Path, vae: FactorVAE, layout: Mapping[str, int], **facts: Any) -> None:
@@ -95,6 +96,9 @@ class FactorSampler(tf.Module):
     def load(cls, folder: str | Path) -> FactorSampler:
         """The sampler of `folder`, which holds id/, exp/, gamma/ and rot/ as `python -m vae.train` writes them.
 
+        Identity and expression belong to one face model, and their layout is the sampler's. Lighting and pose mean the
+        same for every model, so these may come from another, such as the ones that `vae.import_published` brings.
+
         Raises FileNotFoundError or ValueError with one line: a factor is missing, damaged or of another layout.
         """
         folders = {factor: Path(folder) / ABBREVIATIONS[factor] for factor in FACTORS}
@@ -103,7 +107,8 @@ class FactorSampler(tf.Module):
         for factor, manifest in manifests.items():
             if manifest["config"].factor != factor:
                 raise ValueError(f"{folders[factor]}: expected the {factor} VAE. Received: {manifest['config'].factor}")
-            if layouts[factor] != layouts[FACTORS[0]]:
+            groups = _UNIVERSAL.get(factor, layouts[FACTORS[0]])  # whose sizes must agree
+            if any(layouts[factor].get(group) != layouts[FACTORS[0]].get(group) for group in groups):
                 raise ValueError(
                     f"{folders[factor]}: trained on another layout than {folders[FACTORS[0]]}. "
                     f"Received: {layouts[factor]} and {layouts[FACTORS[0]]}"

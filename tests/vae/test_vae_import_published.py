@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vae.import_published import PUBLISHED_LAYOUT, find_checkpoints, import_published, main, prior_vae, read_checkpoint
+from vae.data import BASEL_LAYOUT
+from vae.import_published import find_checkpoints, import_published, main, prior_vae, read_checkpoint
 from vae.model import FACTORS, FactorConfig, FactorVAE
 from vae.sampler import FactorSampler, load_factor_vae, save_factor
 
@@ -86,7 +87,7 @@ def test_all_four_come_over(weights, tmp_path, capsys):
     main(["--source", str(weights), "--out", str(tmp_path / "out")])
     assert "missing" not in capsys.readouterr().out
     sampler = FactorSampler.load(tmp_path / "out")
-    assert (sampler.layout, sampler.lambda_size, sampler.latent_size) == (PUBLISHED_LAYOUT, 254, 16)
+    assert (sampler.layout, sampler.lambda_size, sampler.latent_size) == (BASEL_LAYOUT, 254, 16)
     for short in SIZES:
         arrays = made_up_arrays(short)
         own = {name.partition("/stage1/")[2]: a for name, a in arrays.items() if name.startswith(f"{short}/stage1/")}

@@ -131,9 +131,23 @@ def test_broken_folders_say_what_is_wrong(tmp_path: Path, layout: dict[str, int]
         FactorSampler(_vaes(), layout).sample(tf.zeros([2, 13]))
 
 
+def test_lighting_and_pose_of_another_face_model_fit(tmp_path: Path, layout: dict[str, int]) -> None:
+    vaes = _save(tmp_path, layout)
+    z = np.random.default_rng(0).standard_normal((3, 14), np.float32)
+    expected = np.asarray(FactorSampler.load(tmp_path).sample(z))
+    for factor in ("lighting", "pose"):
+        save_factor(tmp_path / ABBREVIATIONS[factor], vaes[factor], {**layout, "shape": 80, "expression": 9})
+    sampler = FactorSampler.load(tmp_path)
+    assert sampler.layout == layout
+    np.testing.assert_array_equal(sampler.sample(z), expected)
+    save_factor(tmp_path / "gamma", vaes["lighting"], {**layout, "lighting": 9})
+    with pytest.raises(ValueError, match="gamma: trained on another layout"):
+        FactorSampler.load(tmp_path)
+
+
 def test_factors_of_two_layouts_do_not_mix(tmp_path: Path, layout: dict[str, int]) -> None:
     vaes = _save(tmp_path, layout)
-    save_factor(tmp_path / "rot", vaes["pose"], {**layout, "expression": 9})
+    save_factor(tmp_path / "exp", vaes["expression"], {**layout, "shape": 9})
     with pytest.raises(ValueError, match="trained on another layout"):
         FactorSampler.load(tmp_path)
     with pytest.raises(ValueError, match="does not fit the VAEs"):
