@@ -1,147 +1,102 @@
-"""Aligns photographs to the generator's framing and writes them as PNG and as a dataset for `train.py`.
+"""Finds the faces of photographs, aligns them to the generator's framing, and writes them as a dataset for `train.py`.
 
-    python preprocess_data.py --image_path DIR --lm_path DIR --save_path DIR --image_size 256
+    python preprocess_data.py --image_path DIR --save_path DIR --image_size 256 [--lm_path DIR]
 
-Each photograph NAME.jpg (png, …) needs LM_PATH/NAME.txt: 5 lines `x y`, pixels of the upright photograph, y down: the
-eye on the picture's left, the other eye, the nose tip, the mouth corner on the left, the other one. Writes
-SAVE_PATH/aligned/NAME.png, a contact sheet aligned.png, and TFRecords with dataset.json. What cannot be used is named
-and left out. The same command again goes on where it stopped and adds what is new.
+Folders in --image_path are searched too; a photograph's name is its path in there. Faces and landmarks come from a
+detector, or from --lm_path/NAME.txt where that is there: 5 lines `x y`, pixels of the upright photograph, y down: the
+eye on the picture's left, the other eye, the nose tip, the mouth corner on the left, the other one.
+
+Writes into --save_path: aligned/NAME.png, coeff/NAME.mat (with perception networks), TFRecords with dataset.json, the
+contact sheet aligned.png, and report.html and report.csv, which say what became of each photograph and why one was
+rejected. The same command again goes on where it stopped and adds what is new. docs/photographs.md says more.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
+import functools
 import hashlib
-import math
+import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
-from datasets.alignment import align, frame_box, read_landmarks, read_photograph, standard_landmarks
-from datasets.records import MANIFEST, Manifest, Record, RecordWriter, read_manifest
-from renderer import load_face_model
-from renderer.files import save_png
+from datasets.photographs.finding import Photograph, find_photographs
+from datasets.photographs.journal import Journal
+from datasets.photographs.outcome import Outcome
+from datasets.photographs.report import write_report
+from datasets.photographs.settings import Settings
+from datasets.photographs.target import TargetError, remove_unfinished
+from datasets.photographs.workers import Failure, use_one_thread, work
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+if TYPE_CHECKING:  # it brings TensorFlow along, which a usage error need not wait for
+    from datasets.photographs.preparing import Preparer
+
 _PROGRAM = "preprocess_data.py"
-_SHEET_LIMIT, _SHEET_COLUMNS = 64, 8
+_DEFAULT_PERCEPTION = Path("runs/perception")
 
 
-def find_photographs(folder: Path) -> list[Path]:
-    """The image files of a folder, by name. Raises FileNotFoundError or ValueError when there is none."""
-    if not folder.is_dir():
-        raise FileNotFoundError(f"--image_path {folder}: there is no such folder")
-    paths = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise ValueError(f"--image_path {folder}: no image there; expected {' '.join(sorted(SUFFIXES))}")
-    return paths
+def make_preparer(face_model: str, perception: str | None, out: str, settings: Settings) -> Preparer:
+    """Loads what a worker needs; `perception` is a folder, or None to leave the coefficients unknown."""
+    from datasets.photographs.preparing import Preparer
+    from renderer.face_model import load_face_model
+
+    model = load_face_model(face_model)
+    reconstruction = None
+    if perception is not None:
+        from discoface_tf2.perception.photographs import CropReconstruction
+
+        reconstruction = CropReconstruction(perception, model.layout)
+    return Preparer(model, Path(out), settings, reconstruction)
 
 
-def align_all(
-    photographs: Sequence[Path], landmarks: Path, out: Path, standard: np.ndarray, image_size: int
-) -> list[Path]:
-    """Writes out/NAME.png for each photograph that can be aligned; returns these files, old and new.
+def prepare(
+    photographs: Sequence[Photograph],
+    journal: Journal,
+    make: Callable[[], Callable[[Photograph], Outcome]],
+    workers: int,
+    runner: Sequence[str] | None = None,
+) -> list[Outcome]:
+    """The outcomes of all photographs, by name: those that are known already, and the others prepared now.
 
-    Each of the others costs a line on the terminal. Files newer than their photograph and landmarks are kept.
+    With `runner`, the options of a Beam pipeline, that does the work.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    aligned: dict[str, Path] = {}
-    kept = 0
-    bar = tqdm(photographs, desc="aligning", unit="img", mininterval=0.2 if sys.stderr.isatty() else 5.0)
-    for path in bar:
-        target, points = out / f"{path.stem}.png", landmarks / f"{path.stem}.txt"
-        if path.stem in aligned:
-            bar.write(f"skipped {path}: there is another photograph of the name {path.stem}")
-            continue
-        if _is_done(target, (path, points), image_size):
-            kept += 1
-        else:
-            try:
-                box = frame_box(read_landmarks(points), standard, image_size)
-                pixels = align(read_photograph(path), box, image_size)
-            except (OSError, ValueError) as error:
-                text = str(error)
-                bar.write(f"skipped {text if text.startswith((str(path), str(points))) else f'{path}: {text}'}")
-                continue
-            save_png(Image.fromarray(pixels), target)
-        aligned[path.stem] = target
+    outcomes = journal.done(photographs)
+    kept = sum(bool(outcome.faces) for outcome in outcomes.values())
+    if len(outcomes) > kept:
+        print(f"rejected before, and not looked at again since unchanged: {len(outcomes) - kept}")
+    missing = [photograph for photograph in photographs if photograph.name not in outcomes]
+    results: Generator[tuple[Photograph, Outcome | Failure], None, None]
+    if runner is None:
+        results = work(make, missing, workers, fatal=(TargetError,))
+    else:
+        from datasets.photographs.beam import run_pipeline
+
+        results = run_pipeline(missing, make, journal.folder, runner)
+    quiet = 0.2 if sys.stderr.isatty() else 5.0
+    bar = tqdm(total=len(photographs), initial=len(outcomes), desc="preparing", unit="img", mininterval=quiet)
+    with bar, contextlib.closing(results):  # ends the workers at once
+        for photograph, result in results:
+            if isinstance(result, Failure):
+                result = Outcome(photograph.name, photograph.stamp(), reason=result.reason)
+            journal.add(result)
+            outcomes[result.name] = result
+            if not result.faces:
+                bar.write(f"skipped {result.name}: {result.reason}", file=sys.stdout)
+            bar.update()
+    used = sum(bool(outcome.faces) for outcome in outcomes.values())
     print(
-        f"aligned {len(aligned) - kept}, kept {kept} aligned before, skipped {len(photographs) - len(aligned)} "
+        f"aligned {used - kept}, kept {kept} aligned before, skipped {len(photographs) - used} "
         f"of {len(photographs)} photographs"
     )
-    if not aligned:
-        raise ValueError(f"none of the {len(photographs)} photographs could be aligned; the lines above say why")
-    return list(aligned.values())
-
-
-def write_records(aligned: Sequence[Path], folder: Path, image_size: int, shards: int) -> None:
-    """Writes the aligned files as a dataset into `folder`; does nothing where that is done.
-
-    A dataset of another set of aligned photographs is replaced, since the files that it was made of are there.
-    """
-    shards = min(shards, len(aligned))
-    digest = hashlib.sha256()
-    for path in aligned:
-        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
-    options = {"program": _PROGRAM, "photographs": digest.hexdigest()}
-    manifest = Manifest(image_size=image_size, shards=shards, options=options)
-    if (folder / MANIFEST).is_file():
-        there = read_manifest(folder, complete=False)
-        if (there.options, there.shards) != (options, shards):
-            (folder / MANIFEST).unlink()
-            for path in folder.glob("shard-*-of-*.tfrecord"):
-                path.unlink()
-    writer = RecordWriter(folder, manifest)
-    if writer.complete:
-        return
-    for shard in tqdm(writer.missing(), desc="writing", unit="shard", mininterval=1.0):
-        writer.write_shard(shard, (_record(path, image_size) for path in aligned[shard::shards]))
-    writer.finish()
-
-
-def contact_sheet(paths: Sequence[Path], path: Path) -> None:
-    """A grid of up to 64 of the aligned files, evenly chosen."""
-    chosen = [paths[k] for k in np.unique(np.linspace(0, len(paths) - 1, min(len(paths), _SHEET_LIMIT)).astype(int))]
-    tiles = [np.asarray(Image.open(tile).convert("RGB")) for tile in chosen]
-    size, columns = tiles[0].shape[0], min(len(tiles), _SHEET_COLUMNS)
-    rows = math.ceil(len(tiles) / columns)
-    sheet = np.full((rows * size, columns * size, 3), 255, np.uint8)
-    for number, tile in enumerate(tiles):
-        row, column = divmod(number, columns)
-        sheet[row * size : (row + 1) * size, column * size : (column + 1) * size] = tile
-    save_png(Image.fromarray(sheet), path)
-
-
-def _is_done(target: Path, sources: Sequence[Path], image_size: int) -> bool:
-    if not target.is_file() or not all(source.is_file() for source in sources):
-        return False
-    if target.stat().st_mtime_ns < max(source.stat().st_mtime_ns for source in sources):
-        return False
-    try:
-        with Image.open(target) as image:
-            return image.size == (image_size, image_size)
-    except OSError:
-        return False
-
-
-def _record(path: Path, image_size: int) -> Record:
-    return Record(image=path.read_bytes(), height=image_size, width=image_size, name=path.stem)
-
-
-def _check_folder(folder: Path, image_size: int) -> None:
-    """Raises ValueError where `folder` holds a dataset that is not this program's, or is of another size."""
-    if not (folder / MANIFEST).is_file():
-        return
-    there = read_manifest(folder, complete=False)
-    if there.options.get("program") != _PROGRAM or there.image_size != image_size:
-        raise ValueError(
-            f"--save_path {folder} holds another dataset (image_size {there.image_size}, made by "
-            f"{there.options.get('program', 'another program')}); choose another folder, or delete this one"
-        )
+    return [outcomes[photograph.name] for photograph in photographs]
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -149,40 +104,135 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         prog=_PROGRAM, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--image_path", required=True, type=Path, help="folder of photographs")
-    parser.add_argument("--lm_path", required=True, type=Path, help="folder of landmarks, NAME.txt each")
+    parser.add_argument("--lm_path", type=Path, help="folder of landmarks, NAME.txt each; others are detected")
     parser.add_argument("--save_path", required=True, type=Path, help="folder to write into")
     parser.add_argument("--image_size", type=int, default=256, help="pixels of the aligned square (default: 256)")
     parser.add_argument("--shards", type=int, default=8, help="TFRecord files at most (default: 8)")
     parser.add_argument(
         "--face_model", "--face-model", default="builtin", help="'builtin' or a .npz: whose face fills the frame"
     )
-    arguments = parser.parse_args(argv)
-    if not 8 <= arguments.image_size <= 4096:
-        parser.error(f"--image_size should lie in 8…4096. Received: {arguments.image_size}")
-    if arguments.shards < 1:
-        parser.error(f"--shards should be 1 or more. Received: {arguments.shards}")
+    parser.add_argument(
+        "--perception_dir",
+        help=f"networks that tell the coefficients, or 'none' (default: {_DEFAULT_PERCEPTION}, if that is there)",
+    )
+    parser.add_argument("--all_faces", action="store_true", help="every face of a photograph, not the largest alone")
+    parser.add_argument(
+        "--max_disagreement",
+        type=float,
+        default=Settings.max_disagreement,
+        help="of the network's pose with the landmarks, in eye distances; beyond, the landmarks win (default: 0.1)",
+    )
+    parser.add_argument("--format", choices=("png", "jpeg"), default="png", help="of the aligned images")
+    parser.add_argument("--quality", type=int, default=Settings.quality, help="of JPEG, 1 to 100 (default: 95)")
+    parser.add_argument("--report_size", type=int, default=Settings.thumbnail, help="pixels of a picture; 0: none")
+    parser.add_argument("--max_megapixels", type=float, default=Settings.max_pixels / 1e6, help="of a photograph")
+    parser.add_argument("--workers", type=int, help="processes (default: one a core); 0: in this process")
+    parser.add_argument(
+        "--runner", help="prepare in an Apache Beam pipeline by this runner; further options of Beam's are passed on"
+    )
+    arguments, further = parser.parse_known_args(argv)
+    if further and arguments.runner is None:
+        parser.error(f"unrecognized arguments: {' '.join(further)}")
+    arguments.beam = None if arguments.runner is None else [f"--runner={arguments.runner}", *further]
+    checks: tuple[tuple[str, float, float, float], ...] = (
+        ("--image_size", arguments.image_size, 8, 4096),
+        ("--shards", arguments.shards, 1, 100_000),
+        ("--quality", arguments.quality, 1, 100),
+        ("--report_size", arguments.report_size, 0, 1024),
+        ("--max_megapixels", arguments.max_megapixels, 0.001, 4000),
+        ("--max_disagreement", arguments.max_disagreement, 0, 10),
+        ("--workers", arguments.workers or 0, 0, 1024),
+    )
+    for flag, value, low, high in checks:
+        if not low <= value <= high:
+            parser.error(f"{flag} should lie in {low:g}…{high:g}. Received: {value:g}")
     return arguments
+
+
+def _perception(asked: str | None) -> Path | None:
+    if asked == "none":
+        return None
+    if asked is not None:
+        return Path(asked)
+    return _DEFAULT_PERCEPTION if (_DEFAULT_PERCEPTION / "perception.json").is_file() else None
+
+
+def _fingerprint(folder: Path | None) -> str | None:
+    """Of the networks' numbers; None without networks."""
+    if folder is None or not folder.is_dir():
+        return None
+    digest = hashlib.sha256()
+    for path in (folder / "perception.json", folder / "reconstruction.weights.h5"):
+        if path.is_file():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line; see the module."""
     arguments = _parse(argv)
-    photographs = find_photographs(arguments.image_path)
-    if not arguments.lm_path.is_dir():
-        raise FileNotFoundError(f"--lm_path {arguments.lm_path}: there is no such folder")
-    _check_folder(arguments.save_path, arguments.image_size)
-    standard = standard_landmarks(load_face_model(arguments.face_model))
-    folder = arguments.save_path / "aligned"
-    aligned = align_all(photographs, arguments.lm_path, folder, standard, arguments.image_size)
-    contact_sheet(aligned, arguments.save_path / "aligned.png")
-    write_records(aligned, arguments.save_path, arguments.image_size, arguments.shards)
-    print(f"dataset: {arguments.save_path}\npictures: {folder}\ncontact sheet: {arguments.save_path / 'aligned.png'}")
+    use_one_thread()  # in this process too, so that it makes no difference which one prepares a photograph
+    out = arguments.save_path
+    search = find_photographs(arguments.image_path, arguments.lm_path, leave_out=out)
+    if search.others:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in search.others.most_common(6))
+        print(f"left aside {search.others.total()} files of other kinds ({kinds})")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from datasets.photographs.dataset import check_folder, contact_sheet, write_records
+    from renderer.face_model import load_face_model
+
+    check_folder(out, arguments.image_size)
+    settings = Settings(
+        image_size=arguments.image_size,
+        image_format=arguments.format,
+        quality=arguments.quality,
+        all_faces=arguments.all_faces,
+        max_disagreement=arguments.max_disagreement,
+        thumbnail=arguments.report_size,
+        max_pixels=round(arguments.max_megapixels * 1e6),
+    )
+    perception = _perception(arguments.perception_dir)
+    model = load_face_model(arguments.face_model)
+    if perception is not None:  # before anything is made
+        from discoface_tf2.perception.photographs import CropReconstruction
+
+        CropReconstruction(perception, model.layout)
+    print(f"coefficients: {'unknown (no perception networks)' if perception is None else f'by {perception}'}")
+    options: dict[str, Any] = {
+        **{key: value for key, value in asdict(settings).items() if key not in ("thumbnail", "max_pixels")},
+        "face_model": model.checksum()[:16],
+        "perception": _fingerprint(perception),
+    }
+    source = arguments.face_model if arguments.face_model == "builtin" else str(Path(arguments.face_model).resolve())
+    networks = None if perception is None else str(perception.resolve())
+    make = functools.partial(make_preparer, source, networks, str(out.resolve()), settings)
+    workers = len(os.sched_getaffinity(0)) if arguments.workers is None else arguments.workers
+    with Journal(out, options) as journal:
+        remove_unfinished(out)
+        outcomes = prepare(search.photographs, journal, make, workers, arguments.beam)
+        write_report(out, outcomes, search.others)
+        faces = [face for outcome in outcomes for face in outcome.faces]
+        if not faces:
+            raise ValueError(
+                f"none of the {len(outcomes)} photographs could be aligned; {out / 'report.html'} says why"
+            )
+        contact_sheet([out / face.file for face in faces], out / "aligned.png")
+        write_records(faces, out, settings.image_size, arguments.shards, None if perception is None else model, options)
+    print(f"dataset: {out}\npictures: {out / 'aligned'}\ncontact sheet: {out / 'aligned.png'}")
+    print(f"report: {out / 'report.html'}")
+
+
+def _stop(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _stop)
     try:
         main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"{_PROGRAM}: error: {error}")
+    except (OSError, ValueError, RuntimeError) as error:
+        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        advice = "; what is done is kept, and the same command goes on once there is room" if full else ""
+        sys.exit(f"{_PROGRAM}: error: {error}{advice}")
     except KeyboardInterrupt:
         sys.exit(f"{_PROGRAM}: interrupted; the same command goes on from here")

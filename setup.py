@@ -25,8 +25,10 @@ setup(
         "matplotlib",
         "tensorboard",
         "tqdm",
+        "mtcnn",  # faces in photographs; its weights are in the wheel
     ],
     extras_require={
+        "beam": ["apache-beam"],  # photographs on many machines; brings protobuf 6
         "video": ["av"],  # turntables as .mp4; .gif needs nothing
         "test": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "build", "av"],
     },

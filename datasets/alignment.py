@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from scipy import ndimage
 
 from renderer.camera import Camera
@@ -20,6 +20,7 @@ LANDMARK_NAMES = (
     "mouth corner right",
 )
 
+RECONSTRUCTION_SCALE = 102.0  # pixels a decimetre of the reconstruction crop of 224 pixels
 _MAX_SIDE = 6.0  # the frame may be this many times as large as the photograph; beyond, the landmarks are not a face
 _REDUCE_TO = 3  # large photographs are averaged down to about this many pixels a frame pixel before they are resampled
 _BLUR, _BLUR_RAMP = 0.03, 0.10  # of the frame's side: how much, and how far out, the mirrored border is blurred
@@ -76,27 +77,6 @@ def read_landmarks(path: str | Path) -> np.ndarray:
     return points
 
 
-def read_photograph(path: str | Path) -> Image.Image:
-    """The upright RGB photograph: EXIF rotation applied; grey, palette, CMYK and 16 bits converted; alpha over white.
-
-    Raises OSError or ValueError with one line for what is no picture, or a damaged one.
-    """
-    try:
-        with Image.open(path) as opened:
-            image = ImageOps.exif_transpose(opened)
-            image.load()
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: not a readable image ({error})") from None
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image).clip(0, 65535) / 257 + 0.5).astype(np.uint8)).convert("RGB")
-    if "A" in image.getbands() or "transparency" in image.info:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
-
-
 def standard_landmarks(face_model: FaceModel) -> np.ndarray:
     """The five landmarks [5, 3] of the model's mean face, decimetres, re-centred as the renderer does.
 
@@ -148,6 +128,35 @@ def frame_box(landmarks: np.ndarray, standard: np.ndarray, image_size: int) -> F
     origin = np.array([there.translation[0], image_size - there.translation[1]])  # of the model, in the frame, y down
     left, top = here.translation * (1, -1) - origin / zoom
     return FrameBox(float(left), float(top), image_size / zoom)
+
+
+def reconstruction_box(landmarks: np.ndarray, standard: np.ndarray) -> FrameBox:
+    """The square that the reconstruction camera sees: 224 pixels, the standard face at 102 pixels a decimetre (POS).
+
+    Arguments and errors as `frame_box`. The model's origin falls into the middle.
+    """
+    here = fit_weak_perspective(np.asarray(landmarks, np.float64) * (1, -1), standard)
+    side = Camera.reconstruction().image_size * here.scale / RECONSTRUCTION_SCALE
+    middle = here.translation * (1, -1)
+    return FrameBox(float(middle[0] - side / 2), float(middle[1] - side / 2), float(side))
+
+
+def generator_box(seen: FrameBox, translation: np.ndarray) -> FrameBox:
+    """The square of the generator's camera, for a face that stands at `translation` [3] in the reconstruction crop.
+
+    The crop is shifted by the projection of the translation, f·t/(10 − t_z), and scaled by (10 − t_z)/10, so that the
+    translation becomes 0: what the reference does between its two crops.
+    """
+    theirs, ours = Camera.reconstruction(), Camera.generator(256)
+    tx, ty, tz = (float(value) for value in translation)
+    depth = theirs.distance - tz
+    if not depth > 0:
+        raise ValueError(f"the face stands behind the camera: its translation is {tx:.1f}, {ty:.1f}, {tz:.1f}")
+    pixel = seen.side / theirs.image_size  # photograph pixels a pixel of the crop
+    middle_x = seen.left + seen.side / 2 + pixel * theirs.focal * tx / depth
+    middle_y = seen.top + seen.side / 2 - pixel * theirs.focal * ty / depth
+    side = pixel * ours.image_size * (theirs.focal / ours.focal) * theirs.distance / depth
+    return FrameBox(middle_x - side / 2, middle_y - side / 2, side)
 
 
 def align(image: Image.Image, box: FrameBox, image_size: int) -> np.ndarray:

@@ -1,19 +1,22 @@
-"""`load_dataset`: a dataset folder as a `tf.data.Dataset` of batches, deterministic and resumable at any image."""
+"""`load_dataset`: photographs as a `tf.data.Dataset` of batches, deterministic and resumable at any image."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from datasets.schema import FIELDS, HAIR, Manifest, read_manifest, shard_name
-from datasets.shards import check_count, clear_read_errors, iterate_shard, record_offsets
+from datasets.schema import FIELDS, HAIR, MANIFEST, Manifest, read_manifest, shard_name
+from datasets.shards import check_count, clear_read_errors, iterate_shard
+from datasets.stylegan_records import StyleGANFile, is_stylegan, open_stylegan
+from datasets.tfrecord import HEADER, DamagedRecordError, read_payload, record_offsets
 
 _CACHE_LIMIT = 512 * 2**20  # bytes of decoded images and masks that `cache=None` still keeps in memory
+_DECODE_AT_ONCE = 64 * 2**20  # bytes of records that are decoded together while filling the memory
 _MIRROR_KEEPS = {"image", "subject", "name"}  # what a mirrored photograph leaves true
 _FOR_EVER = 2**62
 
@@ -29,26 +32,31 @@ def load_dataset(
     mirror: bool = False,
     fields: tuple[str, ...] = ("image",),
     start: int = 0,
+    shard: tuple[int, int] = (0, 1),
     drop_remainder: bool = True,
     cache: bool | None = None,
 ) -> tf.data.Dataset:
-    """Batches of a dataset folder.
+    """Batches of a dataset folder, or of a StyleGAN set of TFRecords (see datasets/stylegan_records.py).
 
     The n-th photograph depends only on (`seed`, n): each epoch is a permutation keyed by the seed and the epoch's
     number. So `start=k` goes on exactly where a run that consumed k photographs stopped, at any batch size.
 
     Args:
-        path: the dataset folder.
+        path: the dataset folder; or a StyleGAN file, or folder of files, of which that of `image_size` is read, or
+            else the smallest larger one.
         image_size: size to yield; photographs are resized by area when it differs from theirs.
-        batch_size: photographs a batch.
+        batch_size: photographs a batch, of this worker alone.
         seed: of the order and of the mirroring.
         shuffle: whether each epoch has its own order; if not, the order of the shards.
         repeat: whether to go on for ever.
         mirror: whether to flip each photograph left to right with probability 1/2; only when no label that a flip
             would change (coefficients, landmarks, mask) is asked for.
         fields: which of `image`, `mask`, `coefficients`, `landmarks`, `subject`, `name` to yield.
-        start: number of photographs already consumed.
-        drop_remainder: whether to leave out a last incomplete batch, so that shapes are static.
+        start: number of photographs already consumed, by all workers together.
+        shard: (index, count) of this worker. Together, `count` workers read what one would at `count · batch_size`:
+            their k-th batches, one after the other in the order of `index`, are its k-th batch.
+        drop_remainder: whether to leave out a last incomplete batch (of all workers together), so that shapes are
+            static. If not, every worker still yields as many batches; its share of the last one may be empty.
         cache: whether to decode everything once into memory; None: if that takes at most 512 MiB.
 
     Returns:
@@ -61,25 +69,20 @@ def load_dataset(
         ValueError: a manifest, a shard or an argument is wrong. Damage inside a record that is not cached shows only
             while iterating, as a TensorFlow error: iterate inside `clear_read_errors(path)`.
     """
-    folder, manifest = Path(path), read_manifest(path)
-    size = manifest.image_size if image_size is None else image_size
-    _check_arguments(folder, manifest, fields, batch_size, size, start, mirror)
-    locations = _locate(folder, manifest)
-    pixels = manifest.count * size * size * (3 * ("image" in fields) + ("mask" in fields))
-
-    def decode(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-        return _decode(serialized, manifest, fields, size)
-
-    in_memory = cache or (cache is None and pixels <= _CACHE_LIMIT)
-    fetch = _from_memory(folder, manifest, decode) if in_memory else _from_files(folder, manifest, locations, decode)
+    _check_arguments(fields, batch_size, image_size, start, shard, mirror)
+    store = _open_store(Path(path), image_size, fields)
+    in_memory = cache or (cache is None and store.decoded_bytes <= _CACHE_LIMIT)
+    fetch = _from_memory(store) if in_memory else _from_files(store)
+    count = len(store.locations)
 
     def order(counters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return _order(counters, manifest.count, seed, shuffle)
+        return _order(counters, count, seed, shuffle)
 
-    dataset = tf.data.Dataset.range(start, _FOR_EVER if repeat else manifest.count)
-    dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
+    dataset = tf.data.Dataset.range(start, _FOR_EVER if repeat else count)
+    dataset = dataset.batch(batch_size * shard[1], drop_remainder=drop_remainder)
 
     def load(counters: tf.Tensor) -> dict[str, tf.Tensor]:
+        counters = counters[shard[0] * batch_size : (shard[0] + 1) * batch_size]
         indices, flips = tf.numpy_function(order, [counters], (tf.int64, tf.bool), stateful=False)
         indices.set_shape(counters.shape)
         flips.set_shape(counters.shape)
@@ -91,35 +94,108 @@ def load_dataset(
     return dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
+def describe(path: str | Path, image_size: int | None = None) -> str:
+    """One line: how many photographs `load_dataset` would read, of what size, and from which file or folder.
+
+    Raises FileNotFoundError and ValueError as `load_dataset` does, but looks into no shard of ours.
+    """
+    if _is_ours(Path(path)):
+        manifest = read_manifest(path)
+        count, size, where = manifest.count, manifest.image_size, Path(path)
+    else:
+        file = open_stylegan(path, image_size)
+        count, size, where = file.count, file.size, file.path
+    resized = "" if image_size in (None, size) else f", resized to {image_size}×{image_size}"
+    return f"{count:,} of {size}×{size} from {where}{resized}"
+
+
 def _check_arguments(
-    folder: Path, manifest: Manifest, fields: tuple[str, ...], batch_size: int, size: int, start: int, mirror: bool
+    fields: tuple[str, ...], batch_size: int, image_size: int | None, start: int, shard: tuple[int, int], mirror: bool
 ) -> None:
-    unknown, absent = set(fields) - set(FIELDS), set(fields) - set(manifest.fields)
-    if unknown or not fields:
+    if set(fields) - set(FIELDS) or not fields:
         raise ValueError(f"load_dataset: fields must be among {FIELDS}. Received: {fields}")
-    if absent:
-        raise ValueError(f"{folder}: the dataset has {manifest.fields}, not {sorted(absent)}")
-    if batch_size < 1 or size < 1 or start < 0:
+    if batch_size < 1 or (image_size is not None and image_size < 1) or start < 0:
         raise ValueError(
             "load_dataset: batch_size and image_size must be at least 1, start at least 0. "
-            f"Received: {batch_size}, {size}, {start}"
+            f"Received: {batch_size}, {image_size}, {start}"
         )
+    if not 0 <= shard[0] < shard[1]:
+        raise ValueError(f"load_dataset: shard should be (index, count) with 0 <= index < count. Received: {shard}")
     if mirror and set(fields) - _MIRROR_KEEPS:
         raise ValueError(
             f"load_dataset: mirror would make {sorted(set(fields) - _MIRROR_KEEPS)} wrong; ask for neither"
         )
 
 
-def _locate(folder: Path, manifest: Manifest) -> np.ndarray:
-    """[N, 3] int64: shard, offset and length of every record; checks that the shards are whole."""
+@dataclass(frozen=True, eq=False)
+class _Store:
+    """Records at known places of files, and how a batch of them becomes pictures and labels."""
+
+    path: Path
+    files: list[Path]
+    locations: np.ndarray  # [N, 3] int64: file, offset and length of each payload
+    unpack: Callable[[bytes], bytes]  # a payload to what `decode` takes; raises ValueError
+    decode: Callable[[tf.Tensor], dict[str, tf.Tensor]]  # unpacked records [B] string to a batch
+    decoded_bytes: int  # of all images and masks
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """Unpacked records [B] object, read where they lie. Raises DamagedRecordError."""
+        found = np.empty(len(indices), object)
+        for row, (number, offset, length) in enumerate(self.locations[indices]):
+            found[row] = self._unpacked(self.files[number], offset, read_payload(self.files[number], offset, length))
+        return found
+
+    def in_order(self) -> Iterator[bytes]:
+        """Every unpacked record. Raises DamagedRecordError."""
+        for file in self.files:
+            for offset, payload in iterate_shard(file):
+                yield self._unpacked(file, offset, payload)
+
+    def _unpacked(self, file: Path, offset: int, payload: bytes) -> bytes:
+        try:
+            return self.unpack(payload)
+        except ValueError as error:
+            raise DamagedRecordError(f"{file}: bad record at byte {offset - HEADER}: {error}") from None
+
+
+def _is_ours(path: Path) -> bool:
+    return (path / MANIFEST).is_file() or not is_stylegan(path)
+
+
+def _open_store(path: Path, image_size: int | None, fields: tuple[str, ...]) -> _Store:
+    if _is_ours(path):
+        return _our_store(path, read_manifest(path), image_size, fields)
+    if fields != ("image",):
+        raise ValueError(f"{path}: StyleGAN's records have images alone, not {sorted(set(fields) - {'image'})}")
+    file = open_stylegan(path, image_size)
+    size = image_size or file.size
+
+    def decode(raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"image": _raw_images(raw, file, size)}
+
+    locations = np.insert(file.locations, 0, 0, axis=1)
+    return _Store(path, [file.path], locations, file.unpack, decode, 3 * file.count * size**2)
+
+
+def _our_store(folder: Path, manifest: Manifest, image_size: int | None, fields: tuple[str, ...]) -> _Store:
+    """A folder of ours; checks that its shards are whole."""
+    absent = set(fields) - set(manifest.fields)
+    if absent:
+        raise ValueError(f"{folder}: the dataset has {manifest.fields}, not {sorted(absent)}")
     assert manifest.shard_counts is not None
-    rows = []
+    size = image_size or manifest.image_size
+    files, rows = [], []
     for shard, count in enumerate(manifest.shard_counts):
-        file = folder / shard_name(shard, manifest.shards)
-        offsets = record_offsets(file)
-        check_count(file, len(offsets), count)
+        files.append(folder / shard_name(shard, manifest.shards))
+        offsets = record_offsets(files[-1])
+        check_count(files[-1], len(offsets), count)
         rows.append(np.insert(offsets, 0, shard, axis=1))
-    return np.concatenate(rows)
+    decoded = manifest.count * size**2 * (3 * ("image" in fields) + ("mask" in fields))
+
+    def decode(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        return _decode(serialized, manifest, fields, size)
+
+    return _Store(folder, files, np.concatenate(rows), lambda payload: payload, decode, decoded)
 
 
 @lru_cache(maxsize=4)
@@ -141,37 +217,27 @@ def _order(counters: np.ndarray, count: int, seed: int, shuffle: bool) -> tuple[
     return indices, flips
 
 
-_Decode = Callable[[tf.Tensor], dict[str, tf.Tensor]]  # serialized records [B] to a batch
+_Fetch = Callable[[tf.Tensor], dict[str, tf.Tensor]]  # record numbers [B] to a batch
 
 
-def _from_files(
-    folder: Path, manifest: Manifest, locations: np.ndarray, decode: _Decode
-) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """Record numbers [B] to batches, read where they lie in the shards."""
-    files = [folder / shard_name(shard, manifest.shards) for shard in range(manifest.shards)]
-
-    def read(indices: np.ndarray) -> np.ndarray:
-        found = []
-        for shard, offset, length in locations[indices]:
-            with open(files[shard], "rb", buffering=0) as file:
-                found.append(os.pread(file.fileno(), length, offset))
-        return np.array(found, object)
+def _from_files(store: _Store) -> _Fetch:
+    """Reads records where they lie, checksums checked."""
 
     def fetch(indices: tf.Tensor) -> dict[str, tf.Tensor]:
-        serialized = tf.numpy_function(read, [indices], tf.string, stateful=False)
-        serialized.set_shape(indices.shape)
-        return decode(serialized)
+        records = tf.numpy_function(store.read, [indices], tf.string, stateful=False)
+        records.set_shape(indices.shape)
+        return store.decode(records)
 
     return fetch
 
 
-def _from_memory(folder: Path, manifest: Manifest, decode: _Decode) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """Record numbers [B] to batches, from the whole dataset decoded once. Raises ValueError for a damaged record."""
-    files = [folder / shard_name(shard, manifest.shards) for shard in range(manifest.shards)]
-    with clear_read_errors(folder):
-        serialized = (payload for file in files for _, payload in iterate_shard(file))
-        dataset = tf.data.Dataset.from_generator(lambda: serialized, output_signature=tf.TensorSpec([], tf.string))
-        batches = list(dataset.batch(256).map(decode, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator())
+def _from_memory(store: _Store) -> _Fetch:
+    """Takes records from the whole dataset, decoded once. Raises ValueError for a damaged one."""
+    at_once = int(np.clip(_DECODE_AT_ONCE // max(1, store.locations[:, 2].max()), 1, 256))
+    with clear_read_errors(store.path):
+        dataset = tf.data.Dataset.from_generator(store.in_order, output_signature=tf.TensorSpec([], tf.string))
+        dataset = dataset.batch(at_once).map(store.decode, num_parallel_calls=tf.data.AUTOTUNE)
+        batches = list(dataset.as_numpy_iterator())
     memory = {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
     types = {key: tf.string if value.dtype == object else tf.as_dtype(value.dtype) for key, value in memory.items()}
 
@@ -185,6 +251,14 @@ def _from_memory(folder: Path, manifest: Manifest, decode: _Decode) -> Callable[
         return dict(zip(memory, values, strict=True))
 
     return fetch
+
+
+def _raw_images(raw: tf.Tensor, file: StyleGANFile, size: int) -> tf.Tensor:
+    """Raw pictures [B] string, channels first, to [B, size, size, 3] uint8."""
+    pixels = tf.reshape(tf.io.decode_raw(raw, tf.uint8), [-1, file.channels, file.size, file.size])
+    pixels.set_shape([raw.shape[0], None, None, None])
+    images = tf.transpose(pixels, [0, 2, 3, 1])
+    return _resize(tf.repeat(images, 3, axis=3) if file.channels == 1 else images, size)
 
 
 def _decode(serialized: tf.Tensor, manifest: Manifest, fields: tuple[str, ...], size: int) -> dict[str, tf.Tensor]:

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from datasets.stylegan_records import is_stylegan, open_stylegan
 from renderer.layout import CoefficientLayout
 
 FORMAT = "discoface_tf2 records, version 1"
@@ -179,13 +180,18 @@ def shard_name(index: int, shards: int) -> str:
 
 
 def read_manifest(path: str | Path, *, complete: bool = True) -> Manifest:
-    """The manifest of the dataset folder `path`.
+    """The manifest of the dataset folder `path`, or what there is to say of a StyleGAN set (its largest pictures).
 
-    Raises FileNotFoundError when it is no dataset folder, ValueError when the manifest is broken or, unless `complete`
+    Raises FileNotFoundError when it is no dataset, ValueError when the manifest is broken or, unless `complete`
     is false, when the dataset was never finished.
     """
     folder = Path(path)
     if not (folder / MANIFEST).is_file():
+        if is_stylegan(folder):
+            file = open_stylegan(folder)
+            return Manifest(file.size, 1, ("image",), options={"file": file.path.name}, shard_counts=(file.count,))
+        if folder.is_file():
+            raise FileNotFoundError(f"{folder}: expected a dataset folder, or StyleGAN's NAME-rNN.tfrecords")
         what = "it has no dataset.json" if folder.is_dir() else "there is no such folder"
         raise FileNotFoundError(f"{folder}: expected a dataset folder, but {what}. {_HOWTO.format(folder=folder)}")
     try:

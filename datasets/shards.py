@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import struct
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,31 +11,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from datasets.schema import HAIR, Manifest, Record, read_manifest, shard_name
-
-
-def record_offsets(path: str | Path) -> np.ndarray:
-    """[N, 2] int64: offset and length of the payload of each record of a shard, read off the framing.
-
-    Raises FileNotFoundError for a missing shard, ValueError for a truncated or damaged one, with the record's offset.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: the shard is missing. Run the command that made the dataset again")
-    found: list[tuple[int, int]] = []
-    offset, size = 0, path.stat().st_size
-    with open(path, "rb", buffering=16) as file:
-        while offset < size:
-            file.seek(offset)
-            header = file.read(12)  # length uint64, masked CRC-32C of the length uint32
-            length, checksum = struct.unpack("<QI", header) if len(header) == 12 else (0, 0)
-            if len(header) == 12 and _masked_crc32c(header[:8]) != checksum:
-                raise ValueError(f"{path}: damaged record {len(found)} at byte {offset}: its length does not check")
-            if len(header) < 12 or offset + length + 16 > size:
-                raise ValueError(f"{path}: truncated in record {len(found)} at byte {offset} of {size}")
-            found.append((offset + 12, length))
-            offset += length + 16
-    return np.array(found, np.int64).reshape(-1, 2)
+from datasets.schema import HAIR, MANIFEST, Manifest, Record, read_manifest, shard_name
+from datasets.stylegan_records import is_stylegan, open_stylegan, resolutions
+from datasets.tfrecord import HEADER, DamagedRecordError, record_offsets
 
 
 def iterate_shard(path: str | Path) -> Iterator[tuple[int, bytes]]:
@@ -46,38 +24,68 @@ def iterate_shard(path: str | Path) -> Iterator[tuple[int, bytes]]:
         try:
             yield int(offset), next(iterator).numpy()
         except (tf.errors.OpError, StopIteration):
-            raise ValueError(f"{path}: damaged record {number} at byte {offset - 12}: its checksum is wrong") from None
+            at = f"{path}: damaged record {number} at byte {offset - HEADER}"
+            raise DamagedRecordError(f"{at}: its checksum is wrong") from None
+
+
+def check_record(serialized: bytes, manifest: Manifest) -> tuple[Record, np.ndarray, np.ndarray | None]:
+    """The record, its image [H, W, 3] and its mask [H, W], or None. Raises ValueError unless it is as `manifest` says.
+
+    The reason is one line; where the record lies is for the caller to say.
+    """
+    size = manifest.image_size
+    record = Record.parse(serialized)
+    try:
+        pixels, classes = record.pixels(), record.classes()
+    except tf.errors.OpError as error:
+        raise ValueError(str(error).splitlines()[0].split("[Op:")[0].strip()) from None
+    if pixels.shape != (size, size, 3):
+        raise ValueError(f"expected a {size}×{size} image. Received: {pixels.shape}")
+    if classes is not None and (classes.shape != (size, size) or classes.max() > HAIR):
+        raise ValueError(f"expected a {size}×{size} mask of classes 0-{HAIR}. Received: {classes.shape}")
+    if manifest.layout is not None:
+        received = 0 if record.coefficients is None else record.coefficients.size
+        if received != manifest.layout.size:
+            raise ValueError(f"expected {manifest.layout.size} coefficients. Received: {received}")
+    for name in ("coefficients", "landmarks"):
+        values = getattr(record, name)
+        if values is not None and not np.isfinite(values).all():
+            raise ValueError(f"expected finite {name}. Received: NaN or infinity")
+    return record, pixels, classes
 
 
 def validate(path: str | Path, progress: Callable[[Iterable[Any]], Iterable[Any]] = iter) -> Manifest:
-    """Reads and decodes every record of a dataset folder and returns its manifest.
+    """Reads and decodes every record of a dataset, ours or StyleGAN's, and returns its manifest.
 
     Raises FileNotFoundError or ValueError with one line naming the file, the record and its byte offset.
     """
     folder, manifest = Path(path), read_manifest(path)
     assert manifest.shard_counts is not None
-    size = manifest.image_size
+    if is_stylegan(path):
+        for file in progress(resolutions(path).values()):
+            opened = open_stylegan(file)
+            for number, (offset, serialized) in enumerate(iterate_shard(file)):
+                with _located(file, number, offset):
+                    opened.unpack(serialized)
+        return manifest
     for shard in progress(range(manifest.shards)):
         file = folder / shard_name(shard, manifest.shards)
         number = 0
         for offset, serialized in iterate_shard(file):
-            try:
-                record = Record.parse(serialized)
-                pixels, classes = record.pixels(), record.classes()
-                if pixels.shape != (size, size, 3):
-                    raise ValueError(f"expected a {size}×{size} image. Received: {pixels.shape}")
-                if classes is not None and (classes.shape != (size, size) or classes.max() > HAIR):
-                    raise ValueError(f"expected a {size}×{size} mask of classes 0-{HAIR}. Received: {classes.shape}")
-                if manifest.layout is not None:
-                    received = 0 if record.coefficients is None else record.coefficients.size
-                    if received != manifest.layout.size:
-                        raise ValueError(f"expected {manifest.layout.size} coefficients. Received: {received}")
-            except (ValueError, tf.errors.OpError) as error:
-                reason = str(error).split("[Op:")[0].strip()
-                raise ValueError(f"{file}: bad record {number} at byte {offset - 12}: {reason}") from None
+            with _located(file, number, offset):
+                check_record(serialized, manifest)
             number += 1
         check_count(file, number, manifest.shard_counts[shard])
     return manifest
+
+
+@contextmanager
+def _located(file: Path, number: int, offset: int) -> Iterator[None]:
+    """Says of a ValueError which record it is about."""
+    try:
+        yield
+    except ValueError as error:
+        raise DamagedRecordError(f"{file}: bad record {number} at byte {offset - HEADER}: {error}") from None
 
 
 def check_count(file: Path, received: int, expected: int) -> None:
@@ -88,30 +96,13 @@ def check_count(file: Path, received: int, expected: int) -> None:
 
 @contextmanager
 def clear_read_errors(path: str | Path) -> Iterator[None]:
-    """Turns TensorFlow's errors from a damaged record, while iterating, into the one clear line of `validate`."""
+    """Turns TensorFlow's errors from a damaged record, while iterating, into one clear line with file and byte."""
     try:
         yield
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.UnknownError):
-        validate(path)  # raises the clear ValueError if the data are at fault
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.UnknownError) as error:
+        said = re.search(rf"{DamagedRecordError.__name__}: (.+)", str(error))
+        if said:  # raised by our own reading, inside of TensorFlow
+            raise DamagedRecordError(said[1]) from None
+        if (Path(path) / MANIFEST).is_file():
+            validate(path)  # raises the clear ValueError if the data are at fault
         raise
-
-
-def _crc32c_table() -> list[int]:
-    table = []
-    for byte in range(256):
-        for _ in range(8):
-            byte = (byte >> 1) ^ (0x82F63B78 if byte & 1 else 0)
-        table.append(byte)
-    return table
-
-
-_TABLE = _crc32c_table()
-
-
-def _masked_crc32c(data: bytes) -> int:
-    """CRC-32C (Castagnoli) of a few bytes, rotated and offset as the TFRecord format has it."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = _TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    crc ^= 0xFFFFFFFF
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -15,8 +15,9 @@ from datasets.alignment import (
     fit_weak_perspective,
     five_landmarks,
     frame_box,
+    generator_box,
     read_landmarks,
-    read_photograph,
+    reconstruction_box,
     standard_landmarks,
 )
 from renderer import load_face_model
@@ -178,27 +179,35 @@ def test_bad_landmark_files(tmp_path: Path, content: bytes, message: str) -> Non
         read_landmarks(path)
 
 
-def test_every_kind_of_picture_is_read_as_upright_rgb(tmp_path: Path) -> None:
-    ramp = np.linspace(0, 255, 12).astype(np.uint8).reshape(3, 4)
-    grey = np.repeat(ramp[..., None], 3, axis=2)
-    kinds = {
-        "grey.png": Image.fromarray(ramp),
-        "palette.png": Image.fromarray(ramp).convert("P"),
-        "sixteen.png": Image.fromarray(ramp.astype(np.uint16) * 257),
-        "alpha.png": Image.fromarray(grey).convert("RGBA"),
-        "grey_alpha.png": Image.fromarray(ramp).convert("LA"),
-        "cmyk.tif": Image.fromarray(grey).convert("CMYK"),
-        "plain.bmp": Image.fromarray(grey),
-    }
-    for name, image in kinds.items():
-        image.save(tmp_path / name)
-        read = read_photograph(tmp_path / name)
-        assert read.mode == "RGB", name
-        np.testing.assert_allclose(np.asarray(read).astype(int), grey, atol=1, err_msg=name)
-    clear = Image.new("RGBA", (2, 2), (255, 0, 0, 0))
-    clear.save(tmp_path / "clear.png")
-    assert (np.asarray(read_photograph(tmp_path / "clear.png")) == 255).all()
-    exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was held turned: show it a quarter turn clockwise
-    Image.fromarray(grey).save(tmp_path / "turned.png", exif=exif)
-    np.testing.assert_array_equal(np.asarray(read_photograph(tmp_path / "turned.png")), np.rot90(grey, -1))
+@pytest.mark.parametrize("translation", [(0, 0, 0), (0.3, -0.2, 0), (-0.1, 0.4, 1.2), (0.2, 0.1, -0.9)])
+def test_generators_crop_takes_the_translation_away(translation: tuple[float, float, float]) -> None:
+    """Points in the plane of the origin: exact, since there the projection is a similarity."""
+    flat = FACE * (1, 1, 0)
+    theirs, ours = Camera.reconstruction(), Camera.generator(256)
+    seen = FrameBox(31.0, -7.0, 500.0)
+    crop = theirs.project(flat + translation) * (1, -1) + (0, 224)
+    photograph = np.asarray(crop) * (500 / 224) + (31, -7)
+    frame = generator_box(seen, np.array(translation)).to_frame(photograph, 256)
+    np.testing.assert_allclose(frame, ours.project(flat) * (1, -1) + (0, 256), atol=1e-6)
+
+
+def test_generators_crop_is_the_references_formula() -> None:
+    """Shift (−f·tx/(10−tz), +f·ty/(10−tz)) of a 512-pixel crop, scale 1.22·224/512·(10−tz)/10, middle 256 pixels."""
+    tx, ty, tz = 0.25, -0.15, 0.7
+    focal = 1015 * 512 / 224
+    scale = 1.22 * 224 / 512 * (10 - tz) / 10
+    point = np.array([300.0, 180.0])  # of the crop, y down
+    shifted = point + np.array([-focal * tx, focal * ty]) / (10 - tz)
+    expected = (shifted - 256) * scale + 128
+    box = generator_box(FrameBox(0, 0, 512), np.array([tx, ty, tz]))
+    np.testing.assert_allclose(box.to_frame(point[None], 256)[0], expected, atol=1e-9)
+    with pytest.raises(ValueError, match="behind the camera"):
+        generator_box(FrameBox(0, 0, 512), np.array([0, 0, 11.0]))
+
+
+def test_reconstruction_crop_has_102_pixels_a_decimetre_and_the_origin_in_its_middle() -> None:
+    turned = FACE @ _rotation(0.2, -0.4, 0.3).T
+    picture = (70.0 * turned[:, :2] + (400, -310)) * (1, -1)
+    box = reconstruction_box(picture, FACE)
+    assert box.side == pytest.approx(224 * 70 / 102, rel=1e-5)
+    np.testing.assert_allclose(box.to_frame(np.array([[400, 310]]), 224), [[112, 112]], atol=1e-3)

@@ -164,6 +164,31 @@ def test_start_is_the_same_as_skipping(folder, cache, start):
         np.testing.assert_array_equal(image, expected_image)
 
 
+@pytest.mark.parametrize("cache", [True, False])
+@pytest.mark.parametrize(("workers", "start"), [(2, 0), (3, 11)])
+def test_the_batches_of_the_workers_make_up_the_batch_of_one(folder, cache, workers, start):
+    arguments = {"seed": 5, "fields": ("image", "name"), "mirror": True, "cache": cache, "start": start}
+    whole = load_dataset(folder, batch_size=6, **arguments).take(8)
+    parts = [
+        load_dataset(folder, batch_size=6 // workers, shard=(worker, workers), **arguments).take(8)
+        for worker in range(workers)
+    ]
+    assert all(part.element_spec["image"].shape == (6 // workers, SIZE, SIZE, 3) for part in parts)
+    for expected, *shares in zip(whole.as_numpy_iterator(), *(p.as_numpy_iterator() for p in parts), strict=True):
+        for key, value in expected.items():
+            np.testing.assert_array_equal(np.concatenate([share[key] for share in shares]), value)
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_workers_share_a_last_incomplete_batch(folder, cache):
+    arguments = {"batch_size": 2, "repeat": False, "drop_remainder": False, "fields": FIELDS, "cache": cache}
+    shares = [batches(folder, shard=(worker, 4), shuffle=False, **arguments) for worker in range(4)]
+    assert [[len(b["name"]) for b in share] for share in shares] == [[2, 2, 2], [2, 2, 0], [2, 2, 0], [2, 2, 0]]
+    assert shares[3][2]["image"].shape == (0, SIZE, SIZE, 3)
+    names = [name for k in range(3) for share in shares for name in share[k]["name"]]
+    assert names == [f"photograph {n}".encode() for n in range(18)]
+
+
 def test_every_epoch_is_another_permutation(folder):
     dataset = load_dataset(folder, batch_size=18, seed=3, fields=("name",))
     first, second = (list(b["name"]) for b in dataset.take(2).as_numpy_iterator())
@@ -237,7 +262,7 @@ def test_damage_found_while_iterating_becomes_one_clear_line(folder, tmp_path):
     (offset, length), content = record_offsets(shard)[0], bytearray(shard.read_bytes())
     content[offset : offset + length] = bytes(length)
     shard.write_bytes(content)
-    with pytest.raises(ValueError, match=r"shard-00001.*damaged record 0"), clear_read_errors(path):
+    with pytest.raises(ValueError, match=r"shard-00001.*damaged record at byte 0"), clear_read_errors(path):
         batches(path, batch_size=4, repeat=False, cache=False)
 
 
@@ -260,6 +285,9 @@ def test_wrong_arguments(folder):
         load_dataset(folder, batch_size=1, fields=("images",))
     with pytest.raises(ValueError, match="batch_size"):
         load_dataset(folder, batch_size=0)
+    for shard in ((2, 2), (-1, 2), (0, 0)):
+        with pytest.raises(ValueError, match=r"0 <= index < count\. Received"):
+            load_dataset(folder, batch_size=2, shard=shard)
     with pytest.raises(ValueError, match=r"Received: \(16, 16, 4\)"):
         Record.from_arrays(np.zeros((16, 16, 4), np.uint8))
     with pytest.raises(ValueError, match="largest class 3"):
