@@ -10,7 +10,6 @@ one line to metric-control<samples>.jsonl in the run folder.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,31 +35,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Flags to two measurements, and a table of both."""
     parser = make_parser()
     args = parser.parse_args(argv)
-    if args.variation < 2 or args.samples < 2 * args.variation:
-        parser.error("--variation should be 2 or more, and --samples at least twice that: identity is compared in rows")
 
     from datasets.reader import load_dataset
     from datasets.schema import read_manifest
-    from discoface_tf2.generation import FaceGenerator, GenerationOptions, generate
+    from discoface_tf2.generation import FaceGenerator
     from discoface_tf2.metrics.control import measure
+    from discoface_tf2.metrics.protocols import Control, append_figures
     from discoface_tf2.model_io import load_model
     from discoface_tf2.perception import Perception
     from vae import FactorSampler
 
+    try:
+        protocol = Control(args.samples, args.variation, args.seed, args.truncation)
+    except ValueError as error:
+        parser.error(str(error))
     model, perception = load_model(args.model), Perception.load(args.perception_dir)
     require_face_model(args.face_model, model.layout, args.model)
     sampler = FactorSampler.load(model.vae_dir)
     perception.require_layout(model.layout, args.perception_dir)
     if read_manifest(args.data).count < args.samples:
         raise ValueError(f"{args.data}: expected at least --samples {args.samples} photographs")
-    options = GenerationOptions(
-        "all", -(-args.samples // args.variation), args.variation, args.seed, truncation=args.truncation
-    )
-
-    def generated() -> Iterator[tuple]:
-        drawn = generate(options, FaceGenerator.of(model, sampler), sampler, indices=range(args.samples))
-        for batch in drawn:
-            yield batch.images.clip(-1, 1), batch.coefficients, batch.subjects
 
     def photographs() -> Iterator[tuple]:
         fields = ("image", "coefficients", "subject")
@@ -74,15 +68,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             if left <= 0:
                 return
 
-    figures = {"generated": measure(generated(), perception), "photographs": measure(photographs(), perception)}
+    generated = protocol.measure(FaceGenerator.of(model, sampler), sampler, perception)
+    figures = {"generated": generated, "photographs": measure(photographs(), perception)}
     print(f"{'':24}{'generated':>12}{'photographs':>14}")
     for name, value in figures["generated"].items():
         print(f"{name:24}{value:12.3f}{figures['photographs'][name]:14.3f}")
     run = model.folder.parent.parent if model.folder.parent.name == "snapshots" else model.folder
     facts = {"snapshot": model.folder.name, "kimg": model.facts.get("kimg"), "seed": args.seed,
              "truncation": args.truncation, "data": args.data.name}  # fmt: skip
-    with open(run / f"metric-control{args.samples}.jsonl", "a", encoding="utf-8") as file:
-        file.write(json.dumps({**facts, **figures}) + "\n")
+    append_figures(run, f"control{args.samples}", {**facts, **figures})
 
 
 if __name__ == "__main__":

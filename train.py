@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from discoface_tf2.config import PRESETS, LossWeights, TrainingConfig, make_config
+from discoface_tf2.config import PRESETS, LossWeights, Monitoring, TrainingConfig, make_config
 
 # The original's names of the loss weights.
 WEIGHT_FLAGS = {
@@ -43,19 +43,25 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--stage", type=int, choices=(1, 2), default=1)
     parser.add_argument("--preset", choices=tuple(PRESETS), default="synthetic64")
     parser.add_argument("--out", type=Path, help="run folder; default runs/<preset>-stage<stage>")
-    parser.add_argument("--data", default="runs/data/synthetic64", help="folder of photographs as TFRecords")
+    parser.add_argument("--data", default="runs/data/synthetic64", help="folder of photographs as TFRecords, or a "
+                        "folder or file of StyleGAN's NAME-rNN.tfrecords")  # fmt: skip
     parser.add_argument("--vae_dir", default="runs/vae", help="folder of the four factor VAEs")
     parser.add_argument("--perception_dir", default="runs/perception", help="folder of the perception networks")
     parser.add_argument("--face_model", "--face-model", default="builtin", help="'builtin' or a face model's .npz")
     parser.add_argument("--run_id", help="run to start from: a run folder, or its name under runs/ (stage 2 needs one)")
     parser.add_argument("--snapshot", type=float, help="kimg of the run's snapshot to start from; default its last")
-    parser.add_argument("--strategy", choices=("auto", "one", "mirrored"), default="auto")
+    parser.add_argument("--strategy", choices=("auto", "one", "mirrored", "multiworker"), default="auto",
+                        help="one device, all of this host, or TF_CONFIG's workers; docs/scale.md")  # fmt: skip
+    parser.add_argument("--metrics", nargs="+", default=[], metavar="NAME", help="measured on the way: control500, …")
+    parser.add_argument("--metric_ticks", type=int, default=10, help="status lines between measurements; default 10")
+    parser.add_argument("--histograms", action="store_true", help="of weights and w, in TensorBoard")
+    parser.add_argument("--quiet", action="store_true", help="no status lines")
     parser.add_argument("--dry-run", action="store_true", help="print the configuration and stop")
     group = parser.add_argument_group("in place of the preset's values (see discoface_tf2/config.py)")
     for field in dataclasses.fields(TrainingConfig):
         if field.name in ("stage", "preset", "weights"):
             continue
-        if field.type == "bool":
+        if field.type in ("bool", "bool | None"):
             group.add_argument(f"--{field.name}", action=argparse.BooleanOptionalAction, default=None)
         else:
             group.add_argument(f"--{field.name}", type=TYPES[str(field.type)])
@@ -88,6 +94,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     del overrides["stage"], overrides["preset"]
     try:
         config = make_config(args.preset, args.stage, **overrides)
+        monitoring = Monitoring(tuple(args.metrics), args.metric_ticks, args.histograms, args.quiet)
     except ValueError as error:
         parser.error(str(error))
     out = args.out or Path("runs") / f"{args.preset}-stage{args.stage}"
@@ -96,17 +103,27 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
 
     # TensorFlow takes seconds to import, so usage errors and --dry-run come before it.
-    from datasets.reader import load_dataset
-    from datasets.schema import read_manifest
+    from datasets.reader import describe, load_dataset
     from datasets.shards import clear_read_errors
+    from discoface_tf2.metrics.protocols import find_metric
     from discoface_tf2.training.distribution import make_strategy
     from discoface_tf2.training.loop import Assets, train
 
-    read_manifest(args.data)  # before anything is made
+    try:
+        for name in monitoring.metrics:
+            find_metric(name)
+    except ValueError as error:
+        parser.error(str(error))
+    print(f"photographs: {describe(args.data, config.resolution)}")  # raises before anything is made
     start_from = str(start_snapshot(args.run_id, args.snapshot)) if args.run_id else None
     assets = Assets(args.data, args.vae_dir, args.perception_dir, args.face_model, start_from)
 
-    def photographs(start: int, batch: int):  # -> tf.data.Dataset of uint8 [batch, R, R, 3]
+    try:
+        strategy = make_strategy(args.strategy)
+    except ValueError as error:  # TF_CONFIG
+        parser.error(str(error))
+
+    def photographs(start: int, batch: int, shard: tuple[int, int] = (0, 1)):  # uint8 [batch, R, R, 3]
         dataset = load_dataset(
             args.data,
             image_size=config.resolution,
@@ -114,11 +131,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             seed=config.seed,
             mirror=config.mirror,
             start=start,
+            shard=shard,
         )
         return dataset.map(lambda example: example["image"])
 
     with clear_read_errors(args.data):
-        snapshot = train(config, assets, photographs, out, make_strategy(args.strategy))
+        snapshot = train(config, assets, photographs, out, strategy, monitoring)
     print(f"snapshot:    {snapshot}\ngrids:       {out / 'grids'}\nTensorBoard: {out / 'tensorboard'}")
 
 

@@ -24,6 +24,20 @@ class LossWeights:
 
 
 @dataclass(frozen=True)
+class Monitoring:
+    """What a run tells while it goes on. It changes nothing of what is learnt."""
+
+    metrics: tuple[str, ...] = ()  # by name (`metrics.protocols`), on the moving average
+    metric_ticks: int = 10  # status lines between two measurements; the end is always measured
+    histograms: bool = False  # of weights and w, with each grid
+    quiet: bool = False  # no status lines on the terminal
+
+    def __post_init__(self) -> None:
+        if self.metric_ticks < 1:
+            raise ValueError(f"metric_ticks: expected 1 or more. Received: {self.metric_ticks}")
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """One run: one stage of training with one preset. Times are in thousands of images shown (kimg).
 
@@ -49,8 +63,9 @@ class TrainingConfig:
     mapping_lr_multiplier: float = 0.1
     standardize_input: bool = False  # divide λ by its standard deviation; the reference feeds it as it is
     noise_dim: int = 32  # numbers beside λ, for all that the face model does not cover
-    layer_noise: bool = False  # StyleGAN2's noise inputs, one map a layer, shared by the images of a step
+    layer_noise: bool = False  # StyleGAN2's noise inputs: a map a layer and image, one for both of a pair
     dtype: str = "float32"  # or mixed_bfloat16, for the generator and the discriminator
+    jit_compile: bool | None = None  # let XLA compile the step (its draws are others); None: on GPUs
 
     batch_size: int = 16  # over all replicas
     pairs: int = 4  # pairs a step that differ in expression alone, and as many in lighting alone (stage 2)
@@ -64,6 +79,11 @@ class TrainingConfig:
     pl_interval: int = 8
     ema_kimg: float = 10.0  # half-life of the generator's moving average
     ema_rampup: float = 0.05  # … but at most this share of what has been shown
+    ada_target: float = 0.0  # adaptive augmentation: the r_t that it keeps, 0.6 in the paper; 0: none
+    ada_kimg: float = 500.0  # in which its strength p could go from 0 to 1
+    ada_interval: int = 4  # steps between changes of p
+    ada_start: float = 0.0  # p to begin with: for stage 2, what stage 1 ended with
+    ada_pipe: str = "bgc"  # what it does: b flips, turns, shifts; g scales, rotates, stretches; c colours
     mirror: bool = True  # show the discriminator photographs mirrored half of the time
 
     seed: int = 0
@@ -80,6 +100,17 @@ class TrainingConfig:
             raise ValueError(f"stage: expected 1 or 2. Received: {self.stage}")
         if self.stage == 2 and not 0 < 2 * self.pairs <= self.batch_size:
             raise ValueError(f"pairs: expected 1 … batch_size / 2 = {self.batch_size // 2}. Received: {self.pairs}")
+        if not 0 <= self.ada_target < 1:
+            raise ValueError(f"ada_target: expected 0 (off) or a number below 1. Received: {self.ada_target}")
+        if not 0 <= self.ada_start <= 1:
+            raise ValueError(f"ada_start: expected 0 … 1. Received: {self.ada_start}")
+        if self.ada_kimg <= 0 or self.ada_interval < 1:
+            raise ValueError(
+                "ada_kimg and ada_interval: expected positive numbers. "
+                f"Received: {self.ada_kimg} and {self.ada_interval}"
+            )
+        if not self.ada_pipe or set(self.ada_pipe) - set("bgc"):
+            raise ValueError(f"ada_pipe: expected letters of bgc. Received: {self.ada_pipe!r}")
         if self.dtype not in ("float32", "mixed_bfloat16"):
             raise ValueError(f"dtype: expected float32 or mixed_bfloat16. Received: {self.dtype!r}")
 
@@ -122,7 +153,20 @@ _SHORT = dict(standardize_input=True, weights=_AT_64, mapping_lr_multiplier=1.0,
               imitate_learning_rate=0.012)  # fmt: skip
 _DEMO = {**_SHORT, "weights": _EARLY}
 
-# One line a preset and stage: only what differs from TrainingConfig's defaults.
+
+def _method(resolution: int, channel_base: int, **published: Any) -> dict[int, dict[str, Any]]:
+    """Both stages of the method's own run, with its loss weights, on StyleGAN2 of a size and as it was published."""
+    both = dict(resolution=resolution, channel_base=channel_base, channel_max=512, mapping_layers=8, mapping_width=512,
+                mapping_lr_multiplier=0.01, layer_noise=True, pl_weight=2.0, pl_interval=4, pairs=8, tick_kimg=4,
+                image_kimg=100, snapshot_kimg=200, **published)  # fmt: skip
+    return {1: dict(kimg=15000, warmup_kimg=600, **both),
+            2: dict(kimg=10000, weights=LossWeights(landmarks=100.0), **both)}  # fmt: skip
+
+
+# Batch, R1 penalty, learning rate and half-life are those that StyleGAN2-ADA's authors published for FFHQ.
+_PUBLISHED = dict(batch_size=64, learning_rate=0.0025, ema_kimg=20)
+
+# The table of presets: only what differs from TrainingConfig's defaults. Commands, memory and time: docs/training.md.
 PRESETS: dict[str, dict[int, dict[str, Any]]] = {
     # The demo of the README: minutes on two cores.
     "demo64": {
@@ -135,15 +179,17 @@ PRESETS: dict[str, dict[int, dict[str, Any]]] = {
         1: dict(kimg=250, imitate_kimg=60, warmup_kimg=10, ema_kimg=5, snapshot_kimg=20, **_SHORT),
         2: dict(kimg=50, ema_kimg=5, snapshot_kimg=20, **_SHORT),
     },
-    # The method's own setting (half-width StyleGAN2), for GPUs, FFHQ and the Basel model. Not measured yet.
-    "ffhq256": {
-        1: dict(kimg=15000, warmup_kimg=600, resolution=256, channel_base=16384, channel_max=512, mapping_layers=8,
-                mapping_width=512, mapping_lr_multiplier=0.01, layer_noise=True, batch_size=32, pl_weight=2.0,
-                tick_kimg=4, image_kimg=100, snapshot_kimg=200),
-        2: dict(kimg=10000, resolution=256, channel_base=16384, channel_max=512, mapping_layers=8, mapping_width=512,
-                mapping_lr_multiplier=0.01, layer_noise=True, batch_size=32, pl_weight=2.0, tick_kimg=4, image_kimg=100,
-                snapshot_kimg=200, weights=LossWeights(landmarks=100.0)),
+    # The same at twice the size, with the same channels from 64 × 64 down.
+    "synthetic128": {
+        1: dict(kimg=250, imitate_kimg=60, warmup_kimg=10, ema_kimg=5, snapshot_kimg=20, resolution=128,
+                channel_base=4096, **_SHORT),
+        2: dict(kimg=50, ema_kimg=5, snapshot_kimg=20, resolution=128, channel_base=4096, **_SHORT),
     },
+    # For GPUs, with FFHQ and the Basel model. At 256 the published width is half of StyleGAN2's.
+    "ffhq256": _method(256, 16384, r1_gamma=1.0, **_PUBLISHED),
+    "ffhq256-full": _method(256, 32768, r1_gamma=1.0, **_PUBLISHED),
+    "ffhq512": _method(512, 32768, r1_gamma=0.5, **_PUBLISHED),
+    "ffhq1024": _method(1024, 32768, r1_gamma=2.0, batch_size=32, learning_rate=0.002, ema_kimg=10),
 }  # fmt: skip
 
 

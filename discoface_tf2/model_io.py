@@ -1,7 +1,8 @@
 """Snapshots: folders that hold all that images need (weights, sizes and the decoders of the factors).
 
 RUN/snapshots/kimg000123/ holds `generator.weights.h5` (the moving average), `vae/` (the factors' decoders) and
-`model.json`, which is written last: where it stands, the snapshot is whole. An imported network may have no `vae/`.
+`model.json`, which is written last and has the other files' checksums: where it stands, the snapshot is whole. An
+imported network may have no `vae/`.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from discoface_tf2.architectures import DEFAULT, AnyNetworkConfig, architecture_of, build_generator, config_from_dict
+from discoface_tf2.files import checksum, flush, say
 from discoface_tf2.networks.generator import Generator
 from renderer.layout import CoefficientLayout
 from vae import FactorSampler
@@ -64,14 +67,34 @@ def snapshot_path(run: str | Path, kimg: float) -> Path:
     return Path(run) / "snapshots" / f"kimg{images // 1000:06d}{rest}"
 
 
-def newest_snapshot(run: str | Path) -> Path | None:
-    """The run's whole snapshot after the most images, or None."""
+def snapshots(run: str | Path) -> list[Path]:
+    """The run's snapshots, the one after the most images first. What is only half written is none."""
     found = []
     for folder in (Path(run) / "snapshots").glob("kimg*"):
         name = _SNAPSHOT.fullmatch(folder.name)
         if name and (folder / MANIFEST).is_file():
             found.append((float(name[1]), folder))
-    return max(found)[1] if found else None
+    return [folder for _, folder in sorted(found, reverse=True)]
+
+
+def newest_snapshot(run: str | Path) -> Path | None:
+    """The run's snapshot after the most images, or None."""
+    return next(iter(snapshots(run)), None)
+
+
+def check_snapshot(folder: Path) -> None:
+    """Raises ValueError naming the file when one is missing, or is not as it was written.
+
+    Snapshots of earlier versions have no checksums; of those only the manifest is checked.
+    """
+    read_manifest(folder)
+    files = json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("files", {})
+    for name, expected in files.items():
+        path = folder / name
+        received = checksum(path) if path.is_file() else None
+        if received != expected:
+            how = "is missing" if received is None else "is damaged: it is not as it was written"
+            raise ValueError(f"{path}: the file {how}. Take another snapshot")
 
 
 def save_model(
@@ -89,6 +112,8 @@ def save_model(
 
     `extra` are facts worth remembering, as JSON holds them. Without `vae_dir` the snapshot has no decoders of its own.
     `also` writes further files into the folder that it is given, before the snapshot stands.
+
+    Raises OSError with one line when it cannot be written, such as on a full disk; then nothing has changed.
     """
     folder = Path(folder)
     if config.input_size != layout.lambda_size + noise_dim:
@@ -97,41 +122,65 @@ def save_model(
             f"Received: {config.input_size}"
         )
     aside = folder.with_name(f"{folder.name}.tmp")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    generator.save_weights(aside / WEIGHTS)
-    for short in ABBREVIATIONS.values() if vae_dir is not None else ():
-        (aside / VAE / short).mkdir(parents=True)
-        for name in (VAE_WEIGHTS, VAE_MANIFEST):
-            shutil.copyfile(Path(str(vae_dir)) / short / name, aside / VAE / short / name)
-    if also is not None:
-        also(aside)
-    manifest = {
-        "format": FORMAT,
-        "architecture": architecture_of(config),
-        "network": config.to_dict(),
-        "layout": layout.to_dict(),
-        "noise_dim": noise_dim,
-        "facts": dict(extra or {}),
-    }
-    (aside / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    if folder.exists():
-        shutil.rmtree(folder)
-    aside.replace(folder)
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        generator.save_weights(aside / WEIGHTS)
+        for short in ABBREVIATIONS.values() if vae_dir is not None else ():
+            (aside / VAE / short).mkdir(parents=True)
+            for name in (VAE_WEIGHTS, VAE_MANIFEST):
+                shutil.copyfile(Path(str(vae_dir)) / short / name, aside / VAE / short / name)
+        if also is not None:
+            also(aside)
+        files = sorted(path for path in aside.rglob("*") if path.is_file())
+        manifest = {
+            "format": FORMAT,
+            "architecture": architecture_of(config),
+            "network": config.to_dict(),
+            "layout": layout.to_dict(),
+            "noise_dim": noise_dim,
+            "facts": dict(extra or {}),
+            "files": {path.relative_to(aside).as_posix(): checksum(path) for path in files},
+        }
+        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+        (aside / MANIFEST).write_text(text, encoding="utf-8")
+        for path in [*files, aside / MANIFEST, aside]:
+            flush(path)
+        if folder.exists():
+            shutil.rmtree(folder)
+        aside.replace(folder)
+        flush(folder.parent)
+    except (OSError, RuntimeError) as error:  # h5py raises both when the disk is full
+        shutil.rmtree(aside, ignore_errors=True)
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise OSError(f"{folder}: the snapshot cannot be written ({reason})") from None
     return folder
 
 
 def find_snapshot(path: str | Path) -> Path:
-    """The snapshot that `path` means: itself, or a run's newest. Raises FileNotFoundError when there is none."""
+    """The snapshot that `path` means: itself, or a run's newest that is not damaged.
+
+    Damaged ones are passed over with a line to stderr. Raises FileNotFoundError when there is none, and ValueError when
+    there are only damaged ones.
+    """
     path = Path(path)
     if (path / MANIFEST).is_file():
         return path
-    newest = newest_snapshot(path)
-    if newest is None:
-        raise FileNotFoundError(
-            f"{path}: expected a run folder with snapshots/kimg…, or a snapshot folder with {MANIFEST}; see train.py"
-        )
-    return newest
+    failures: list[ValueError] = []
+    for folder in snapshots(path):
+        try:
+            check_snapshot(folder)
+        except ValueError as error:
+            failures.append(error)
+            continue
+        for failure in failures:
+            say(f"{failure}: {folder.name} is taken, the one before", sys.stderr)
+        return folder
+    if failures:
+        raise failures[0]
+    raise FileNotFoundError(
+        f"{path}: expected a run folder with snapshots/kimg…, or a snapshot folder with {MANIFEST}; see train.py"
+    )
 
 
 def read_manifest(folder: Path) -> tuple[AnyNetworkConfig, CoefficientLayout, int, dict[str, Any]]:

@@ -11,14 +11,19 @@ from collections.abc import Callable
 import tensorflow as tf
 
 
+def _exact(x: tf.Tensor) -> tf.Tensor:
+    """Half precision to float32; what has at least that stays as it is."""
+    return tf.cast(x, tf.float32) if x.dtype.size < 4 else x
+
+
 def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
     """Maximise the logits of generated images: softplus(-D(G(z))) [B], for logits [B, 1]."""
-    return tf.nn.softplus(-tf.cast(fake_logits[:, 0], tf.float32))
+    return tf.nn.softplus(-_exact(fake_logits[:, 0]))
 
 
 def discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
     """Maximise the logits of photographs, minimise those of generated images [B], for two sets of logits [B, 1]."""
-    real, fake = tf.cast(real_logits[:, 0], tf.float32), tf.cast(fake_logits[:, 0], tf.float32)
+    real, fake = _exact(real_logits[:, 0]), _exact(fake_logits[:, 0])
     return tf.nn.softplus(-real) + tf.nn.softplus(fake)
 
 
@@ -29,7 +34,7 @@ def r1_penalty(discriminator: Callable[[tf.Tensor], tf.Tensor], images: tf.Tenso
     """
     with tf.GradientTape() as tape:
         tape.watch(images)
-        logits = tf.reduce_sum(tf.cast(discriminator(images), tf.float32))
+        logits = tf.reduce_sum(_exact(discriminator(images)))
     gradient = tape.gradient(logits, images)
     return tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3])
 
@@ -39,9 +44,9 @@ def path_lengths(synthesis: Callable[[tf.Tensor], tf.Tensor], ws: tf.Tensor, noi
 
     StyleGAN2, section 3.2: y is scaled by 1 / sqrt(H·W); lengths are averaged over the L layers before the root.
     """
-    size = tf.cast(tf.shape(noise)[1] * tf.shape(noise)[2], tf.float32)
+    size = tf.cast(tf.shape(noise)[1] * tf.shape(noise)[2], noise.dtype)
     with tf.GradientTape() as tape:
         tape.watch(ws)
-        weighted = tf.reduce_sum(tf.cast(synthesis(ws), tf.float32) * noise) / tf.sqrt(size)
+        weighted = tf.reduce_sum(_exact(synthesis(ws)) * noise) / tf.sqrt(size)
     gradient = tape.gradient(weighted, ws)
     return tf.sqrt(tf.reduce_mean(tf.reduce_sum(tf.square(gradient), axis=2), axis=1) + 1e-12)

@@ -62,6 +62,21 @@ def compare(
     return figures | identity_similarity(embeddings, subjects) | {"samples": len(asked)}
 
 
+def coefficient_errors(asked: np.ndarray, seen: np.ndarray, layout: CoefficientLayout) -> dict[str, float]:
+    """How far what is seen [N, ≥ λ] is from what was asked for [N, λ]: the pose in degrees, the rest in percent.
+
+    100 % is the error of whoever answers every question with the mean of what was asked for.
+    """
+    angles = layout.slice("angles")
+    errors = {"pose_degrees": float(np.degrees(np.abs(seen[:, angles] - asked[:, angles])).mean())}
+    for factor in ("lighting", "expression", "identity"):
+        where = layout.slice(factor)
+        spread = np.square(asked[:, where] - asked[:, where].mean(0)).mean()
+        error = np.square(seen[:, where] - asked[:, where]).mean()
+        errors[f"{factor}_percent"] = float(100 * np.sqrt(error / max(spread, 1e-12)))
+    return errors
+
+
 def measure(batches: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], perception: Perception) -> dict[str, float]:
     """Figures of `compare` over batches of (images [B, H, W, 3] in [-1, 1], λ asked for [B, λ], subjects [B])."""
     look = tf.function(lambda images: (perception.reconstruction(images), perception.identity(images)))

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from discoface_tf2.networks.mapping import Mapping
-from discoface_tf2.networks.synthesis import Synthesis
+from discoface_tf2.networks.synthesis import Noise, Synthesis
 
 
 class Generator(keras.Model):
@@ -20,7 +20,7 @@ class Generator(keras.Model):
 
     Call arguments:
         inputs: λ and noise side by side [B, λ + noise].
-        noise: the synthesis' noise maps: None, "fixed", or seeds.
+        noise: the synthesis' noise maps: see `synthesis.layer_noise`.
         max_resolution: stop at this resolution.
 
     Output shape: [B, R, R, 3], float32, about [-1, 1].
@@ -52,8 +52,6 @@ class Generator(keras.Model):
         """Inputs [B, λ + noise] → the same w for every layer [B, num_ws, w_dim]."""
         return tf.tile(self.mapping(inputs)[:, None, :], [1, self.num_ws, 1])
 
-    def call(
-        self, inputs: tf.Tensor, noise: tf.Tensor | str | None = None, max_resolution: int | None = None
-    ) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor, noise: Noise = None, max_resolution: int | None = None) -> tf.Tensor:
         """Inputs [B, λ + noise] → images [B, R, R, 3]."""
         return self.synthesis(self.styles(inputs), noise=noise, max_resolution=max_resolution)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
@@ -23,14 +24,29 @@ FIXED_NOISE = "fixed"
 _FIXED_SEED = (2020, 4958)  # any two numbers: every model and process then sees the same fixed maps
 
 
-def layer_noise(noise: tf.Tensor | str | None, index: int, size: int) -> tf.Tensor | None:
-    """The noise map of layer `index`: None, [1, size, size, 1], or [B, size, size, 1] for a seed an image.
+@dataclass(frozen=True)
+class BatchNoise:
+    """One draw for a batch, as training takes it: `count` maps a layer, of which image k gets number rows[k]."""
 
-    `noise` is None (no noise), "fixed" (the same map in every call), a seed [2] (one map shared by the batch) or seeds
-    [B, 2] (each image its own map, which does not depend on the batch that it is in).
+    seed: tf.Tensor  # [2]
+    rows: tf.Tensor  # [B] int32, below count; images that must not differ by their noise share a number
+    count: int
+
+
+Noise: TypeAlias = tf.Tensor | BatchNoise | str | None
+
+
+def layer_noise(noise: Noise, index: int, size: int) -> tf.Tensor | None:
+    """The noise map of layer `index`: None, [1, size, size, 1], or [B, size, size, 1] for a map an image.
+
+    `noise` is None (no noise), "fixed" (the same map in every call), a seed [2] (one map shared by the batch), seeds
+    [B, 2] (each image its own map, which does not depend on the batch that it is in), or a BatchNoise.
     """
     if noise is None:
         return None
+    if isinstance(noise, BatchNoise):
+        maps = tf.random.stateless_normal([noise.count, size, size, 1], _folded(noise.seed, index), alg="philox")
+        return tf.gather(maps, noise.rows)
     if isinstance(noise, str) and noise != FIXED_NOISE:
         raise ValueError(f"noise: expected None, {FIXED_NOISE!r} or a seed. Received: {noise!r}")
     seeds = tf.constant(_FIXED_SEED, tf.int32) if isinstance(noise, str) else noise
@@ -40,8 +56,11 @@ def layer_noise(noise: tf.Tensor | str | None, index: int, size: int) -> tf.Tens
 
 
 def _noise_map(seed: tf.Tensor, index: int, size: int) -> tf.Tensor:
-    folded = tf.random.fold_in(seed, index, alg="philox")
-    return tf.random.stateless_normal([size, size, 1], folded, alg="philox")
+    return tf.random.stateless_normal([size, size, 1], _folded(seed, index), alg="philox")
+
+
+def _folded(seed: tf.Tensor, index: int) -> tf.Tensor:
+    return tf.random.fold_in(seed, index, alg="philox")
 
 
 class SynthesisLayer(keras.layers.Layer):
@@ -73,7 +92,7 @@ class SynthesisLayer(keras.layers.Layer):
         self.noise.build((None, None, None, self.filters))
         self.bias = self.add_weight((self.filters,), "zeros", name="bias", autocast=False)
 
-    def call(self, inputs: tf.Tensor, w: tf.Tensor, noise: tf.Tensor | str | None = None) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor, w: tf.Tensor, noise: Noise = None) -> tf.Tensor:
         """Inputs [B, H, W, I] and w [B, w_dim] → [B, H or 2H, W or 2W, filters]."""
         x = self.conv(inputs, self.style(w), gain=GAIN)
         # Bias and noise are added together: one pass over the feature map instead of two.
@@ -96,7 +115,7 @@ class Synthesis(keras.layers.Layer):
 
     Call arguments:
         ws: styles [B, num_ws, w_dim].
-        noise: None, "fixed", or seeds: see `layer_noise`.
+        noise: None, "fixed", seeds or BatchNoise: see `layer_noise`.
         max_resolution: stop there and return the image at that resolution (a Python number; None: the whole).
 
     Output shape: [B, R, R, 3], float32, about [-1, 1] (not clipped).
@@ -147,7 +166,7 @@ class Synthesis(keras.layers.Layer):
             style.build((None, self.w_dim))
             to_rgb.build((None, None, None, count))
 
-    def call(self, ws: tf.Tensor, noise: tf.Tensor | str | None = None, max_resolution: int | None = None) -> tf.Tensor:
+    def call(self, ws: tf.Tensor, noise: Noise = None, max_resolution: int | None = None) -> tf.Tensor:
         """Styles [B, num_ws, w_dim] → images [B, R, R, 3]."""
         if ws.shape[1] != self.num_ws:
             raise ValueError(f"Synthesis: expected {self.num_ws} styles an image. Received: shape {tuple(ws.shape)}")

@@ -13,6 +13,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from discoface_tf2.perception.resizing import resize
+
 
 def fit_size(images: tf.Tensor, size: int) -> tf.Tensor:
     """Images [B, H, W, C] of any size → [B, size, size, C], bilinear with antialiasing; unchanged if they fit already.
@@ -23,7 +25,7 @@ def fit_size(images: tf.Tensor, size: int) -> tf.Tensor:
         raise ValueError(f"perception: expected images [B, H, W, 3]. Received: shape {tuple(images.shape)}")
     if images.shape[1] == size and images.shape[2] == size:
         return images
-    return tf.image.resize(images, (size, size), method="bilinear", antialias=True)
+    return resize(images, size, size)
 
 
 def check_images(images: Any) -> tf.Tensor:

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from discoface_tf2.perception.backbone import Trunk, build_by_call, check_images, fit_size
+from discoface_tf2.perception.resizing import resize
 
 CLASSES = ("background", "skin", "hair")  # in the order of the mask's numbers in a dataset
 
@@ -56,5 +57,5 @@ class Parsing(keras.Model):
         if height is None or width is None:
             height, width = tf.shape(images)[1], tf.shape(images)[2]
         if (height, width) != (self.image_size, self.image_size):
-            logits = tf.image.resize(logits, (height, width), method="bilinear", antialias=True)
+            logits = resize(logits, height, width)
         return tf.nn.softmax(logits, axis=-1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 # What a number is drawn for. Two purposes never share numbers.
-LATENT, PAIR_LATENT, LAYER_NOISE, PATH_LENGTH = range(4)
+LATENT, PAIR_LATENT, LAYER_NOISE, PATH_LENGTH, AUGMENT_FAKES, AUGMENT_REALS, AUGMENT_R1, PATH_LATENT = range(8)
 
 
 def seed_for(seed: int, purpose: int, images_shown: tf.Tensor) -> tf.Tensor:
@@ -20,11 +20,11 @@ def replica_normal(
     """This replica's rows [rows, width] of the global batch's normal numbers [rows · replicas, width].
 
     Every replica draws the whole batch and keeps its part: the numbers are few, and so they are the same for any number
-    of replicas.
+    of replicas. Row i is of replica i mod n (see `distribution`).
     """
-    everything = tf.random.stateless_normal([rows * replicas, width], seed_for(seed, purpose, images_shown))
+    key = seed_for(seed, purpose, images_shown)
+    everything = tf.random.stateless_normal([rows * replicas, width], key, alg="philox")
     if replicas == 1:
         return everything
-    context = tf.distribute.get_replica_context()
-    first = context.replica_id_in_sync_group * rows
-    return tf.ensure_shape(everything[first : first + rows], [rows, width])
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    return tf.gather(tf.reshape(everything, [rows, replicas, width]), replica, axis=1)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
+import sys
 import time
-from collections.abc import Callable, Iterator
+import zlib
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,19 +14,25 @@ import numpy as np
 import tensorflow as tf
 
 from discoface_tf2 import model_io
-from discoface_tf2.config import TrainingConfig
+from discoface_tf2.config import Monitoring, TrainingConfig
+from discoface_tf2.files import say
 from discoface_tf2.perception import Perception
-from discoface_tf2.training.distribution import make_strategy
+from discoface_tf2.training.distribution import (
+    Agreement,
+    Photographs,
+    clear_worker_errors,
+    distributed_batches,
+    is_chief,
+    make_strategy,
+)
 from discoface_tf2.training.guard import Stopped, StopSignals, only_process
-from discoface_tf2.training.run_folder import open_run
+from discoface_tf2.training.run_folder import flatten, open_run
+from discoface_tf2.training.saving import Saver
 from discoface_tf2.training.state import TrainingState, foreign_network
 from discoface_tf2.training.steps import TrainingStep
 from discoface_tf2.training.summaries import Summaries
 from renderer import FaceRenderer, load_face_model
 from vae import FactorSampler
-
-# photographs(start, batch): batches of uint8 images [batch, R, R, 3], as if `start` images had been shown already.
-Photographs = Callable[[int, int], tf.data.Dataset]
 
 
 @dataclass(frozen=True)
@@ -39,38 +46,21 @@ class Assets:
     start_from: str | None = None  # a snapshot of an earlier stage
 
 
-class _Tick:
-    """What has been summed up since the last status line."""
-
-    def __init__(self) -> None:
-        self.began = time.perf_counter()
-        self.images = 0
-        self.terms: dict[str, list[tf.Tensor]] = {}
-
-    def add(self, terms: dict[str, tf.Tensor], images: int) -> None:
-        self.images += images
-        for name, value in terms.items():
-            self.terms.setdefault(name, []).append(value)
-
-    def means(self) -> dict[str, float]:
-        return {name: float(np.mean([float(v) for v in values])) for name, values in self.terms.items()}
-
-    def seconds_per_kimg(self) -> float:
-        return (time.perf_counter() - self.began) / self.images * 1000
-
-
 def train(
     config: TrainingConfig,
     assets: Assets,
     photographs: Photographs,
     directory: Path,
     strategy: tf.distribute.Strategy | None = None,
+    monitoring: Monitoring | None = None,
 ) -> Path:
     """Trains until `config.kimg` images have been shown in this stage, or goes on where the folder's run was.
 
-    Returns the last snapshot. Raises ValueError or OSError with one line when an asset is missing or does not fit, and
-    FloatingPointError when a loss is no longer finite (the last checkpoint is kept), and Stopped, a KeyboardInterrupt,
-    when SIGINT or SIGTERM ended the run, after a checkpoint.
+    With several workers each calls it, and the chief's process alone writes; all must see the folder, to go on from it.
+
+    Returns the last snapshot. Raises ValueError or OSError with one line when an asset is missing or does not fit, or
+    another worker is gone, FloatingPointError when a loss, a gradient or a weight is no longer finite (the last
+    checkpoint is kept), and Stopped, a KeyboardInterrupt, when SIGINT or SIGTERM ended the run, after a checkpoint.
     """
     strategy = strategy or make_strategy()
     face_model = load_face_model(assets.face_model)
@@ -92,10 +82,13 @@ def train(
             state.set_input_scale(_sample_lambdas(sampler, 4096))
     if assets.start_from:
         state.load_snapshot(Path(assets.start_from))
-    resumed = open_run(directory, {"training": config.to_dict(), "assets": _asset_options(assets)})
-    with only_process(directory):
-        run = _Run(config, assets, directory, strategy, state, sampler, renderer, perception)
-        return run.train(photographs, resumed)
+    options = {"training": config.to_dict(), "assets": _asset_options(assets)}
+    chief = is_chief(strategy)
+    open_run(directory, options, writes=chief, defaults={"training": TrainingConfig().to_dict()})
+    with only_process(directory) if chief else contextlib.nullcontext(), clear_worker_errors(strategy):
+        run = _Run(config, assets, directory, strategy, state, sampler, renderer, perception,
+                   monitoring or Monitoring())  # fmt: skip
+        return run.train(photographs)
 
 
 def _sample_lambdas(sampler: FactorSampler, count: int) -> np.ndarray:
@@ -121,112 +114,133 @@ class _Run:
         sampler: FactorSampler,
         renderer: FaceRenderer,
         perception: Perception,
+        monitoring: Monitoring,
     ) -> None:
-        self.config, self.assets, self.directory, self.state = config, assets, directory, state
-        self.strategy, self.layout = strategy, renderer.layout
+        self.config, self.directory, self.state, self.strategy = config, directory, state, strategy
         self.step = TrainingStep(config, state, strategy, sampler, renderer, perception)
-        self.summaries = Summaries(directory, sampler, renderer, config.noise_dim)
-        self.checkpoints = state.manager(directory / "checkpoints")
+        self.chief, self.agreement = is_chief(strategy), Agreement(strategy)
+        self.monitoring = monitoring
+        self.summaries: Summaries | None = None
+        if self.chief:
+            self.summaries = Summaries(directory, sampler, renderer, perception, config.noise_dim, monitoring)
+        facts: dict[str, str | int] = {"stage": config.stage, "preset": config.preset, "face_model": assets.face_model}
+        self.saver = Saver(state, directory, renderer.layout, assets.vae, facts, self.chief)
+        self.total = round(config.kimg * 1000)
+        self.began, self.began_at = 0.0, 0  # of the current tick: when, and after how many images
 
-    def train(self, photographs: Photographs, resumed: bool) -> Path:
-        config, state = self.config, self.state
-        self._restore(resumed)
-        total, batch, shown = round(config.kimg * 1000), config.batch_size, int(state.images)
+    def train(self, photographs: Photographs) -> Path:
+        config, state, total, batch = self.config, self.state, self.total, self.config.batch_size
+        resumed = self.saver.restore()
+        self.agreement.require_same("checkpoint", _fingerprint(state))
+        if resumed:
+            self._say(f"{self.directory}: going on from {state.kimg:g} kimg")
+        shown = int(state.images.numpy())
         snapshot = model_io.snapshot_path(self.directory, state.kimg)
         if shown >= total and snapshot.is_dir():
-            print(f"{self.directory}: {state.kimg:g} of {config.kimg:g} kimg are done; nothing to do", flush=True)
+            self._say(f"{self.directory}: {state.kimg:g} of {config.kimg:g} kimg are done; nothing to do")
             return snapshot
-        batches = self._batches(photographs)
+        batches = distributed_batches(self.strategy, photographs, shown, batch)
         images = next(batches)
+        if self.summaries is not None:
+            self.summaries.options(flatten(config.to_dict()))
         self._grid(images)
-        tick = _Tick()
+        self.began, self.began_at = time.perf_counter(), shown
         with StopSignals() as stop:
             while shown < total:
                 phase = config.phase(shown / 1000)
-                terms = self.step(images, phase)
+                self.step(images, phase)
                 if phase != "imitate":
-                    terms = terms | self.step.penalties(images, shown // batch)
+                    self.step.penalties(images, shown // batch)
                 shown += batch
-                tick.add(terms, batch)
-                if self._due(config.tick_kimg, shown, total):
-                    self._report(tick, phase, shown, total)
-                    tick = _Tick()
+                tick = self._due(config.tick_kimg, shown)
+                if tick:
+                    self._report(phase, shown)
                 paused = time.perf_counter()
-                if self._due(config.image_kimg, shown, total):
+                if self._due(config.image_kimg, shown):
                     self._grid(images)
-                if self._due(config.snapshot_kimg, shown, total) and shown < total:
-                    self._save()
-                tick.began += time.perf_counter() - paused  # sec/kimg is of training alone
-                if stop.received is not None and shown < total:
-                    self._save()
-                    print(f"stopped at {state.kimg:g} kimg; the same command goes on from here", flush=True)
-                    raise Stopped(stop.received)
+                if shown < total and self._due(config.tick_kimg * self.monitoring.metric_ticks, shown):
+                    self._measure()
+                if shown < total and (self._due(config.snapshot_kimg, shown) or (tick and self.saver.pending)):
+                    self._require_finite(shown)
+                    self.saver.try_to_save()
+                self.began += time.perf_counter() - paused  # sec/kimg is of training alone
+                signum = self.agreement.stop(stop.received, shown // batch)
+                if signum is not None and shown < total:
+                    self._save(shown)
+                    self._say(f"stopped at {state.kimg:g} kimg; the same command goes on from here")
+                    raise Stopped(signum)
                 if shown < total:
                     images = next(batches)
-            return self._save()
+            snapshot = self._save(shown)
+            self._measure(final=True)
+            return snapshot
 
-    def _due(self, interval_kimg: float, shown: int, total: int) -> bool:
+    def _due(self, interval_kimg: float, shown: int) -> bool:
         interval = interval_kimg * 1000
-        return shown >= total or shown // interval != (shown - self.config.batch_size) // interval
+        return shown >= self.total or shown // interval != (shown - self.config.batch_size) // interval
 
-    def _restore(self, resumed: bool) -> None:
-        newest = self.checkpoints.latest_checkpoint
-        if newest is None:
-            return
-        try:
-            self.state.checkpoint.restore(newest).assert_existing_objects_matched()
-        except (tf.errors.OpError, AssertionError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise ValueError(
-                f"{newest}: this checkpoint cannot be read ({reason}). Delete it to go on from the one before, or "
-                f"{self.directory} to start anew"
-            ) from None
-        if resumed:
-            print(f"{self.directory}: going on from {self.state.kimg:g} kimg", flush=True)
-
-    def _batches(self, photographs: Photographs) -> Iterator[tf.Tensor]:
-        start, replicas = int(self.state.images), self.strategy.num_replicas_in_sync
-        dataset = photographs(start, self.config.batch_size)
-        if replicas > 1:
-            dataset = self.strategy.experimental_distribute_dataset(dataset)
-        return iter(dataset)
+    def _say(self, text: str) -> None:
+        if self.chief:
+            say(text)
 
     def _grid(self, images: tf.Tensor) -> None:
+        if self.summaries is None:
+            return
         photographs = np.concatenate([part.numpy() for part in self.strategy.experimental_local_results(images)])
-        self.summaries.grid(self.state, photographs, self.state.kimg)
+        try:
+            self.summaries.grid(self.state, photographs, self.state.kimg)
+        except OSError as error:  # a full disk: pictures can be missed, the run cannot
+            say(f"no grid at {self.state.kimg:g} kimg ({error})", sys.stderr)
 
-    def _report(self, tick: _Tick, phase: str, shown: int, total: int) -> None:
-        means, rate = tick.means(), tick.seconds_per_kimg()
-        broken = [name for name, value in means.items() if not math.isfinite(value)]
-        if broken:
-            raise FloatingPointError(
-                f"{', '.join(broken)} stopped being finite before {shown / 1000:g} kimg ({phase}). The last checkpoint "
-                f"in {self.directory} is kept; go on from it with a smaller --learning_rate or larger --r1_gamma"
-            )
-        left = timedelta(seconds=round(max(total - shown, 0) / 1000 * rate))
-        shares = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
-        print(
-            f"{shown / 1000:8.1f} / {total / 1000:g} kimg  {phase}  {rate:6.1f} sec/kimg  {left} left  {shares}",
-            flush=True,
-        )
-        self.summaries.scalars({f"{phase}/{k}": v for k, v in means.items()} | {"sec_per_kimg": rate}, shown / 1000)
+    def _measure(self, final: bool = False) -> None:
+        if self.summaries is None:
+            return
+        try:
+            self.summaries.metrics(self.state, final)
+        except OSError as error:
+            say(f"no figures at {self.state.kimg:g} kimg ({error})", sys.stderr)
 
-    def _save(self) -> Path:
-        """A checkpoint to go on from, and a snapshot to generate with."""
-        state = self.state
-        self.checkpoints.save(checkpoint_number=int(state.images))
-        return model_io.save_model(
-            model_io.snapshot_path(self.directory, state.kimg),
-            state.average,
-            state.networks,
-            self.layout,
-            noise_dim=self.config.noise_dim,
-            vae_dir=self.assets.vae,
-            extra={
-                "stage": self.config.stage,
-                "preset": self.config.preset,
-                "kimg": state.kimg,
-                "face_model": self.assets.face_model,
-            },
-            also=state.save_networks,
+    def _report(self, phase: str, shown: int) -> None:
+        self._require_finite(shown)
+        means, now = self.step.meter.read(), time.perf_counter()
+        rate = (now - self.began) / (shown - self.began_at) * 1000
+        self.began, self.began_at = now, shown
+        if self.summaries is None:
+            return
+        if not self.monitoring.quiet:
+            left = timedelta(seconds=round(max(self.total - shown, 0) / 1000 * rate))
+            shares = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
+            progress = f"{shown / 1000:8.1f} / {self.total / 1000:g} kimg  {phase}  {rate:6.1f} sec/kimg  {left} left"
+            say(f"{progress}  {shares}")
+        self.summaries.tick(phase, means, self.step.imitation.wanted(phase), self.state, rate)
+
+    def _require_finite(self, shown: int) -> None:
+        """Raises FloatingPointError that names the terms and the step where the first of them was not finite."""
+        broken = self.step.meter.broken()
+        if not broken:
+            return
+        first = broken[0].images
+        names = ", ".join(one.name for one in broken if one.images == first)
+        raise FloatingPointError(
+            f"{names} stopped being finite at step {first // self.config.batch_size} ({first / 1000:g} kimg), seen at "
+            f"{shown / 1000:g} kimg. {self.saver.last_saved()}. If that ends the same way, start another run from a "
+            "snapshot (--run_id) with a smaller --learning_rate or a larger --r1_gamma"
         )
+
+    def _save(self, shown: int) -> Path:
+        """The last save of this process. Raises OSError with one line when there is no room for it."""
+        self._require_finite(shown)
+        try:
+            return self.saver.save()
+        except OSError as error:
+            raise OSError(
+                f"{error}. What was learnt since the last checkpoint is lost: make room. {self.saver.last_saved()}"
+            ) from None
+
+
+def _fingerprint(state: TrainingState) -> bytes:
+    """Bytes that tell states of a run apart."""
+    checksum = 0
+    for variable in state.variables:
+        checksum = zlib.crc32(variable.numpy().tobytes(), checksum)
+    return checksum.to_bytes(4, "big")

@@ -12,6 +12,7 @@ from discoface_tf2 import model_io
 from discoface_tf2.architectures import AnyNetworkConfig, build_discriminator, build_generator
 from discoface_tf2.config import TrainingConfig
 from discoface_tf2.networks.config import NetworkConfig
+from discoface_tf2.training.ada import AdaptiveAugment
 
 
 def network_config(config: TrainingConfig, lambda_size: int) -> NetworkConfig:
@@ -105,6 +106,7 @@ class TrainingState:
         self.mean_path_length = tf.Variable(
             0.0, trainable=False, name="mean_path_length", aggregation=tf.VariableAggregation.MEAN
         )
+        self.ada = AdaptiveAugment(config) if config.ada_target else None
         # The variables themselves, in order: tf.train.Checkpoint does not find all sublayers of a Keras 3 model.
         holders = {
             "generator": self.generator,
@@ -115,11 +117,21 @@ class TrainingState:
         }
         if self.imitate_optimizer is not None:
             holders["imitate_optimizer"] = self.imitate_optimizer
-        self.checkpoint = tf.train.Checkpoint(
-            images=self.images,
-            mean_path_length=self.mean_path_length,
-            **{name: [variable.value for variable in holder.variables] for name, holder in holders.items()},
-        )
+        lists = {name: [variable.value for variable in holder.variables] for name, holder in holders.items()}
+        if self.ada is not None:
+            lists["ada"] = self.ada.variables
+        self.checkpoint = tf.train.Checkpoint(images=self.images, mean_path_length=self.mean_path_length, **lists)
+        # All that a checkpoint holds.
+        self.variables = [self.images, self.mean_path_length, *(v for values in lists.values() for v in values)]
+
+    @property
+    def trained(self) -> dict[str, tuple[keras.Model, keras.optimizers.Optimizer]]:
+        """What an update changes, and by which optimiser."""
+        return {
+            "generator": (self.generator, self.generator_optimizer),
+            "discriminator": (self.discriminator, self.discriminator_optimizer),
+            "imitate": (self.generator, self.imitate_optimizer),
+        }
 
     @property
     def kimg(self) -> float:
@@ -146,10 +158,6 @@ class TrainingState:
         step = 1.0 - tf.pow(0.5, batch / tf.maximum(half_life, 1e-8))
         for slow, fast in zip(self.average.trainable_variables, self.generator.trainable_variables, strict=True):
             slow.assign_add((fast.value - slow.value) * step)
-
-    def manager(self, directory: Path, keep: int = 3) -> tf.train.CheckpointManager:
-        """Checkpoints of everything above, in `directory`."""
-        return tf.train.CheckpointManager(self.checkpoint, str(directory), max_to_keep=keep)
 
     def load_snapshot(self, snapshot: Path) -> None:
         """Starts from a snapshot of an earlier stage: the three networks; the optimisers and the counter start anew."""

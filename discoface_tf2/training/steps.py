@@ -13,17 +13,31 @@ import keras
 import tensorflow as tf
 
 from discoface_tf2.config import TrainingConfig
-from discoface_tf2.losses import adversarial, contrastive, imitative
+from discoface_tf2.losses import adversarial
+from discoface_tf2.networks.synthesis import BatchNoise
 from discoface_tf2.perception import Perception
-from discoface_tf2.training.draws import LATENT, LAYER_NOISE, PAIR_LATENT, PATH_LENGTH, replica_normal, seed_for
+from discoface_tf2.training.distribution import jit_compiled
+from discoface_tf2.training.draws import (
+    AUGMENT_FAKES,
+    AUGMENT_R1,
+    AUGMENT_REALS,
+    LATENT,
+    LAYER_NOISE,
+    PAIR_LATENT,
+    PATH_LATENT,
+    PATH_LENGTH,
+    replica_normal,
+    seed_for,
+)
+from discoface_tf2.training.imitation import Imitation
+from discoface_tf2.training.meter import Meter
 from discoface_tf2.training.pixels import pixel_loss, to_network_range
 from discoface_tf2.training.state import TrainingState
 from renderer import FaceRenderer
-from renderer.camera import Camera
-from renderer.face_renderer import Rendering
 from vae import FactorSampler
 
 Terms = dict[str, tf.Tensor]
+Outcome = tuple[Terms, dict[str, list[tf.Tensor]]]  # and gradients, by the name of what is trained (TrainingState)
 
 
 class TrainingStep:
@@ -43,7 +57,7 @@ class TrainingStep:
         perception: Perception,
     ):
         self.config, self.state, self.strategy = config, state, strategy
-        self.sampler, self.renderer, self.perception = sampler, renderer, perception
+        self.sampler, self.renderer = sampler, renderer
         self.layout = renderer.layout
         self.replicas = strategy.num_replicas_in_sync
         if config.batch_size % self.replicas or config.pairs % self.replicas:
@@ -53,47 +67,71 @@ class TrainingStep:
             )
         self.batch = config.batch_size // self.replicas
         self.pairs = config.pairs // self.replicas if config.stage == 2 else 0
-        self.landmark_camera = Camera.reconstruction()
-        self.imitate_size, self.l1_size = (
-            min(size, config.resolution) for size in (config.imitate_resolution, config.l1_resolution)
-        )
-        self.expression_std = tf.constant(renderer.face_model.expression_std, tf.float32)
+        self.imitate_size = min(config.imitate_resolution, config.resolution)
+        self.imitation = Imitation(config, renderer, perception, self.batch, self.pairs)
+        self.jit_compile = jit_compiled(config.jit_compile)
+        with strategy.scope():
+            self.meter = Meter()
         self._functions: dict[str, Callable[..., Terms]] = {}
 
     def __call__(self, photographs: tf.Tensor, phase: str) -> Terms:
         """Runs the step that the phase asks for and updates networks, average and counter."""
         if phase not in self._functions:
-            self._functions[phase] = tf.function(lambda images: self._step(images, phase), reduce_retracing=False)
+            self._functions[phase] = tf.function(lambda images: self._step(images, phase), autograph=False)
         return self._functions[phase](photographs)
 
     def penalties(self, photographs: tf.Tensor, step: int) -> Terms:
         """The lazy penalties that are due at this step: R1 every r1_interval, path length every pl_interval."""
         terms: Terms = {}
         for name, body, interval, weight in (
-            ("r1", self._r1_step, self.config.r1_interval, self.config.r1_gamma),
-            ("path_length", self._path_length_step, self.config.pl_interval, self.config.pl_weight),
+            ("r1", self._r1, self.config.r1_interval, self.config.r1_gamma),
+            ("path_length", self._path_length, self.config.pl_interval, self.config.pl_weight),
         ):
             if weight and step % interval == 0:
                 if name not in self._functions:
-                    self._functions[name] = tf.function(self._distributed(body))
+                    self._functions[name] = tf.function(body, autograph=False)
                 terms |= self._functions[name](photographs)
         return terms
 
     # ---- one step over all replicas -------------------------------------------------------------------------------
 
-    def _distributed(self, body: Callable[..., Terms]) -> Callable[..., Terms]:
-        def run(photographs: tf.Tensor) -> Terms:
-            terms = self.strategy.run(body, args=(photographs,))
-            return {k: self.strategy.reduce("SUM", v, axis=None) for k, v in terms.items()}
+    def _distributed(self, body: Callable[[tf.Tensor], Outcome], label: str = "") -> Callable[[tf.Tensor], Terms]:
+        """`body` on every replica, its gradients applied to the networks, its terms summed.
 
+        XLA compiles the body alone: the gradients' sum over replicas is not its to do. To the terms come the gradients'
+        norms, under `label` or the network's name; over several replicas, the sum of the norms of their shares.
+        """
+        compute = tf.function(body, autograph=False, jit_compile=True) if self.jit_compile else body
+
+        def replica(photographs: tf.Tensor) -> tf.Tensor:
+            terms, gradients = compute(photographs)
+            for name, values in gradients.items():
+                network, optimizer = self.state.trained[name]
+                optimizer.apply(values, network.trainable_variables)
+                terms[f"gradient_{label or name}"] = tf.linalg.global_norm(values)
+            names[:] = terms
+            return tf.stack([tf.cast(value, tf.float32) for value in terms.values()])  # one message for all
+
+        def run(photographs: tf.Tensor) -> Terms:
+            values = self.strategy.reduce("SUM", self.strategy.run(replica, args=(photographs,)), axis=None)
+            return dict(zip(names, tf.unstack(values, len(names)), strict=True))
+
+        names: list[str] = []
         return run
+
+    def _metered(self, terms: Terms) -> Terms:
+        """Adds the terms to the meter; returns the losses and scores alone."""
+        self.meter.add(terms, self.state.images)
+        return {name: value for name, value in terms.items() if not name.startswith("gradient_")}
 
     def _step(self, photographs: tf.Tensor, phase: str) -> Terms:
         body = self._imitate if phase == "imitate" else lambda images: self._adversarial(images, phase)
         terms = self._distributed(body)(photographs)
+        if self.state.ada is not None and "ada_rt" in terms:
+            terms |= self.state.ada.update(terms["ada_rt"])
         self.state.update_average(self.state.images)
         self.state.images.assign_add(self.config.batch_size)
-        return terms
+        return self._metered(terms)
 
     def _mean(self, per_image: tf.Tensor) -> tf.Tensor:
         """This replica's share of the mean over the global batch; replicas' shares are summed."""
@@ -119,14 +157,25 @@ class TrainingStep:
             tf.concat([noise, noise[: 2 * pairs]], 0),
         )
 
-    def _layer_noise(self) -> tf.Tensor | None:
+    def _layer_noise(self, images: int) -> BatchNoise | None:
+        """Noise maps for so many images: one each, and the first's for the second of a pair."""
         if not self.config.layer_noise:
             return None
-        return seed_for(self.config.seed, LAYER_NOISE, self.state.images)
+        rows = tf.range(images) % self.batch
+        if self.replicas > 1:  # row i of the global batch is of replica i mod n
+            rows = rows * self.replicas + tf.distribute.get_replica_context().replica_id_in_sync_group
+        seed = seed_for(self.config.seed, LAYER_NOISE, self.state.images)
+        return BatchNoise(seed, rows, self.batch * self.replicas)
+
+    def _augmented(self, images: tf.Tensor, purpose: int) -> tf.Tensor:
+        """What the discriminator is shown of these images: themselves, or with ADA, an augmentation of them."""
+        if self.state.ada is None:
+            return images
+        return self.state.ada(images, purpose, self.state.images, self.replicas)
 
     # ---- phases ---------------------------------------------------------------------------------------------------
 
-    def _imitate(self, photographs: tf.Tensor) -> Terms:
+    def _imitate(self, photographs: tf.Tensor) -> Outcome:
         """The renderer alone, at `imitate_resolution`: the synthesis stops there, and there is no discriminator."""
         del photographs
         state = self.state
@@ -134,129 +183,85 @@ class TrainingStep:
         rendering = self.renderer(lambdas)
         size = self.imitate_size
         with tf.GradientTape() as tape:
-            fakes = state.generator(tf.concat([lambdas, noise], -1), noise=self._layer_noise(), max_resolution=size)
+            layer_noise = self._layer_noise(lambdas.shape[0])
+            fakes = state.generator(tf.concat([lambdas, noise], -1), noise=layer_noise, max_resolution=size)
             l1 = self._mean(pixel_loss(fakes, rendering, size))
             loss = l1 * self.config.weights.warmup_l1
-        _update(tape, loss, state.generator, state.imitate_optimizer)
-        return {"warmup_l1": l1}
+        return {"warmup_l1": l1}, {"imitate": _gradients(tape, loss, state.generator)}
 
-    def _adversarial(self, photographs: tf.Tensor, phase: str) -> Terms:
+    def _adversarial(self, photographs: tf.Tensor, phase: str) -> Outcome:
         """The discriminator's step and the generator's, from one forward pass."""
-        state, weights = self.state, self.config.weights
+        state, weights = self.state, self.imitation.wanted(phase)
         reals = to_network_range(photographs)
         lambdas, noise = self._draw()
-        rendering = self.renderer(lambdas[: self.batch])
         with tf.GradientTape(persistent=True) as tape:
-            fakes = state.generator(tf.concat([lambdas, noise], -1), noise=self._layer_noise())
-            fake_logits = state.discriminator(fakes)
-            real_logits = state.discriminator(reals)
+            fakes = state.generator(tf.concat([lambdas, noise], -1), noise=self._layer_noise(lambdas.shape[0]))
+            fake_logits = state.discriminator(self._augmented(fakes, AUGMENT_FAKES))
+            real_logits = state.discriminator(self._augmented(reals, AUGMENT_REALS))
             terms = {
                 "generator": self._mean(adversarial.generator_loss(fake_logits)),
                 "discriminator": self._mean(adversarial.discriminator_loss(real_logits, fake_logits[: self.batch])),
             }
             weighted = terms["generator"]
-            if phase == "warmup":
-                terms["warmup_l1"] = self._mean(pixel_loss(fakes, rendering, self.l1_size))
-                weighted += weights.warmup_l1 * terms["warmup_l1"]
-            else:
-                per_image = self._perceptual(fakes, lambdas, rendering)
-                if weights.image_l1:
-                    per_image["image_l1"] = pixel_loss(fakes[: self.batch], rendering, self.l1_size)
-                for name, value in per_image.items():
-                    terms[name] = self._mean(value)
-                    weighted += getattr(weights, name) * terms[name]
-        for loss, network, optimizer in (
-            (weighted, state.generator, state.generator_optimizer),
-            (terms["discriminator"], state.discriminator, state.discriminator_optimizer),
-        ):
-            _update(tape, loss, network, optimizer)
-        terms["score_real"], terms["score_fake"] = self._mean(real_logits[:, 0]), self._mean(fake_logits[:, 0])
-        return terms
-
-    # ---- imitation and contrast -----------------------------------------------------------------------------------
-
-    def _perceptual(self, fakes: tf.Tensor, lambdas: tf.Tensor, rendering: Rendering) -> Terms:
-        """Per-image terms of stage 1 [B] and, with pairs, of stage 2 [P]."""
-        batch, pairs, seen = self.batch, self.pairs, self.perception
-        fakes = tf.cast(fakes, tf.float32)
-        render = to_network_range(rendering.image)
-        # Each network sees what it must, once: the batch and the second images of the lighting pairs, whose face masks
-        # are those of the first images.
-        looked_at = tf.concat([fakes[:batch], fakes[batch + pairs :]], 0)
-        masks = tf.concat([rendering.mask, rendering.mask[pairs : 2 * pairs]], 0)
-        coefficients = seen.reconstruction(looked_at)
-        embeddings = seen.identity(looked_at * masks + masks - 1.0)  # black, as the render is, where there is no face
-        landmarks = self.renderer.landmarks(coefficients, camera=self.landmark_camera)
-        wanted = self.renderer.landmarks(lambdas[:batch], camera=self.landmark_camera)
-        lighting = self.layout.slice("lighting")
-        terms = {
-            "identity": imitative.identity_loss(embeddings[:batch], tf.stop_gradient(seen.identity(render))),
-            "landmarks": imitative.landmark_loss(landmarks[:batch], wanted),
-            "lighting": imitative.lighting_loss(coefficients[:batch, lighting], lambdas[:batch, lighting]),
-            "skin": imitative.skin_colour_loss(fakes[:batch], render, rendering.mask),
+            for name, value in self.imitation(fakes, lambdas, phase).items():
+                terms[name] = self._mean(value)
+                weighted += weights[name] * terms[name]
+        gradients = {
+            "generator": _gradients(tape, weighted, state.generator),
+            "discriminator": _gradients(tape, terms["discriminator"], state.discriminator),
         }
-        if self.config.weights.expression:
-            expression = self.layout.slice("expression")
-            drawn = tf.stop_gradient(seen.reconstruction(render))[:, expression]
-            terms["expression"] = imitative.expression_loss(
-                coefficients[:batch, expression], drawn, self.expression_std
-            )
-        if not pairs:
-            return terms
-        flow = self.renderer.flow(lambdas[:pairs], lambdas[batch : batch + pairs])
-        first, second = fakes[:pairs], fakes[batch : batch + pairs]
-        terms["expression_warp"] = contrastive.expression_warp_loss(
-            first, second, flow.flow, flow.mask_from, flow.mask_to
-        )
-        lit = tf.concat([fakes[pairs : 2 * pairs], fakes[batch + pairs :]], 0)
-        hair = seen.parsing(lit)[..., 2:3]
-        rows, others = slice(pairs, 2 * pairs), slice(batch, batch + pairs)  # of `looked_at`
-        terms["lighting_change"] = contrastive.lighting_change_loss(
-            hair[:pairs], hair[pairs:], embeddings[rows], embeddings[others], landmarks[rows], landmarks[others]
-        )
-        return terms
+        terms["score_real"], terms["score_fake"] = self._mean(real_logits[:, 0]), self._mean(fake_logits[:, 0])
+        if state.ada is not None:
+            terms["ada_rt"] = self._mean(tf.sign(real_logits[:, 0]))
+        return terms, gradients
 
     # ---- lazy penalties -------------------------------------------------------------------------------------------
 
-    def _r1_step(self, photographs: tf.Tensor) -> Terms:
+    def _r1_step(self, photographs: tf.Tensor) -> Outcome:
         network = self.state.discriminator
         with tf.GradientTape() as tape:
-            penalty = self._mean(adversarial.r1_penalty(network, to_network_range(photographs)))
+            reals = to_network_range(photographs)
+            penalty = self._mean(
+                adversarial.r1_penalty(lambda images: network(self._augmented(images, AUGMENT_R1)), reals)
+            )
             loss = penalty * (self.config.r1_gamma / 2 * self.config.r1_interval)
-        _update(tape, loss, network, self.state.discriminator_optimizer)
-        return {"r1": penalty}
+        return {"r1": penalty}, {"discriminator": _gradients(tape, loss, network)}
 
-    def _path_length_step(self, photographs: tf.Tensor) -> Terms:
+    def _r1(self, photographs: tf.Tensor) -> Terms:
+        return self._metered(self._distributed(self._r1_step, "r1")(photographs))
+
+    def _path_length_step(self, photographs: tf.Tensor) -> Outcome:
         del photographs
         state, config = self.state, self.config
-        lambdas, noise = self._draw()
+        seed, shown = config.seed, state.images
         rows = max(self.batch // 2, 1)  # the reference's pl_batch_shrink
-        size = config.resolution
-        image_noise = replica_normal(
-            config.seed, PATH_LENGTH, state.images, rows, size * size * 3, self.replicas
-        )  # fmt: skip
+        latent_size, size = self.sampler.latent_size, config.resolution
+        draw = replica_normal(seed, PATH_LATENT, shown, rows, latent_size + config.noise_dim, self.replicas)
+        inputs = tf.concat([self.sampler.sample(draw[:, :latent_size]), draw[:, latent_size:]], -1)
+        image_noise = replica_normal(seed, PATH_LENGTH, shown, rows, size * size * 3, self.replicas)
         image_noise = tf.reshape(image_noise, [rows, size, size, 3])
-        layer_noise = self._layer_noise()
+        layer_noise = self._layer_noise(rows)
         with tf.GradientTape() as tape:
-            ws = state.generator.styles(tf.concat([lambdas, noise], -1)[:rows])
             lengths = adversarial.path_lengths(
-                lambda w: state.generator.synthesis(w, noise=layer_noise), ws, image_noise
+                lambda w: state.generator.synthesis(w, noise=layer_noise), state.generator.styles(inputs), image_noise
             )
-            mean = state.mean_path_length + 0.01 * (tf.reduce_mean(lengths) - state.mean_path_length)
-            penalty = self._mean(tf.square(lengths - mean))
+            penalty = self._mean(tf.square(lengths - state.mean_path_length))
             loss = penalty * config.pl_weight * config.pl_interval
-        _update(tape, loss, state.generator, state.generator_optimizer)
-        state.mean_path_length.assign(mean)
-        return {"path_length": penalty}
+        terms = {"path_length": penalty, "mean_path_length": self._mean(lengths)}
+        return terms, {"generator": _gradients(tape, loss, state.generator)}
+
+    def _path_length(self, photographs: tf.Tensor) -> Terms:
+        """The penalty over all replicas, then one step of the mean that the next one compares with."""
+        terms = self._distributed(self._path_length_step, "path_length")(photographs)
+        mean = self.state.mean_path_length
+        mean.assign(mean + 0.01 * (terms["mean_path_length"] - mean))
+        return self._metered(terms)
 
 
-def _update(
-    tape: tf.GradientTape, loss: tf.Tensor, network: keras.Model, optimizer: keras.optimizers.Optimizer
-) -> None:
-    """One optimiser step; weights that the loss does not reach (layers above 32, last biases) get a zero gradient."""
+def _gradients(tape: tf.GradientTape, loss: tf.Tensor, network: keras.Model) -> list[tf.Tensor]:
+    """Of the loss by each weight; zero where it does not reach (layers above 32 pixels, last biases)."""
     raw = [variable.value for variable in network.trainable_variables]
-    gradients = tape.gradient(loss, raw, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    optimizer.apply(gradients, network.trainable_variables)
+    return tape.gradient(loss, raw, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
 def _replace(first: tf.Tensor, second: tf.Tensor, where: slice) -> tf.Tensor:

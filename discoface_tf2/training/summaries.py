@@ -1,56 +1,103 @@
-"""What a person looks at while a run goes on: TensorBoard scalars and grids of render | generated | real."""
+"""What a person looks at while a run goes on: TensorBoard's scalars, texts and grids of render | generated | real."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+from tensorboard.plugins.hparams import api as hparams
 
-from discoface_tf2.generation import to_uint8
+from discoface_tf2.config import Monitoring
+from discoface_tf2.files import aside
+from discoface_tf2.generation import FaceGenerator, average_identity_w, to_uint8
+from discoface_tf2.metrics.control import coefficient_errors
+from discoface_tf2.metrics.protocols import append_figures, find_metric
+from discoface_tf2.perception import Perception
 from discoface_tf2.training.draws import replica_normal
 from discoface_tf2.training.state import TrainingState
 from renderer import FaceRenderer
 from vae import FactorSampler
 
+try:
+    import resource
+except ImportError:  # Windows counts its memory elsewhere
+    resource = None  # type: ignore[assignment]
+
 GRID_SEED = 20201  # the grids show the same people in every run and at every time
+
+# What the table of hyperparameters shows of a run, in the order of its columns.
+_OUTCOMES = (
+    *(f"grid_error/{name}" for name in ("pose_degrees", "lighting_percent", "expression_percent", "identity_percent")),
+    *(f"final/{name}" for name in ("pose_error_degrees", "lighting_correlation", "expression_correlation",
+                                   "identity_auc")),
+)  # fmt: skip
 
 
 class Summaries:
-    """Writes scalars and image grids of a run, to TensorBoard and as PNG files in the run folder.
+    """Writes what a run measures and draws, to TensorBoard and as PNG and JSON-lines files in the run folder.
 
     A grid has `rows` × `columns` cells, each of three pictures side by side: what the renderer draws of λ, what the
-    moving average of the generator draws of the same λ, and a photograph (of nobody in particular).
+    moving average of the generator draws of the same λ, and a photograph (of nobody in particular). TensorBoard's step
+    axis counts images.
     """
 
-    def __init__(self, directory: Path, sampler: FactorSampler, renderer: FaceRenderer, noise_dim: int,
-                 rows: int = 8, columns: int = 4) -> None:  # fmt: skip
+    def __init__(
+        self,
+        directory: Path,
+        sampler: FactorSampler,
+        renderer: FaceRenderer,
+        perception: Perception,
+        noise_dim: int,
+        monitoring: Monitoring | None = None,
+        rows: int = 8,
+        columns: int = 4,
+    ) -> None:
         self.directory, self.rows, self.columns = directory, rows, columns
+        self.sampler, self.perception, self.layout, self.noise_dim = sampler, perception, renderer.layout, noise_dim
+        self.monitoring = monitoring or Monitoring()
         self.writer = tf.summary.create_file_writer(str(directory / "tensorboard"))
-        count = rows * columns
-        draw = replica_normal(GRID_SEED, 0, tf.constant(0, tf.int64), count, sampler.latent_size + noise_dim)
-        lambdas = sampler.sample(draw[:, : sampler.latent_size])
-        self.inputs = tf.concat([lambdas, draw[:, sampler.latent_size :]], -1)
-        self.renders = np.clip(np.rint(renderer(lambdas).image.numpy()), 0, 255).astype(np.uint8)
+        draw = replica_normal(GRID_SEED, 0, tf.constant(0, tf.int64), rows * columns, sampler.latent_size + noise_dim)
+        self.lambdas = sampler.sample(draw[:, : sampler.latent_size])
+        self.inputs = tf.concat([self.lambdas, draw[:, sampler.latent_size :]], -1)
+        self.renders = np.clip(np.rint(renderer(self.lambdas).image.numpy()), 0, 255).astype(np.uint8)
 
-    def text(self, name: str, content: str, kimg: float) -> None:
-        """A text, such as the run's options, into TensorBoard."""
-        with self.writer.as_default(step=round(kimg * 1000)):
-            tf.summary.text(name, content)
+    def options(self, options: Mapping[str, Any]) -> None:
+        """The run's options, by name, as a text and for TensorBoard's table of hyperparameters."""
+        lines = [f"| {name} | {value} |" for name, value in options.items()]
+        with self.writer.as_default(step=0):
+            tf.summary.text("options", "\n".join(["| option | value |", "|---|---|", *lines]))
+            numbers = {name: value for name, value in options.items() if isinstance(value, (bool, int, float, str))}
+            hparams.hparams_config([hparams.HParam(name) for name in numbers], [hparams.Metric(m) for m in _OUTCOMES])
+            hparams.hparams(numbers)
+
+    def tick(self, phase: str, means: Mapping[str, float], weights: Mapping[str, float], state: TrainingState,
+             seconds_per_kimg: float) -> None:  # fmt: skip
+        """Scalars of a status line: each term, what it weighs in the loss, rates, speed and memory."""
+        values = {f"{phase}/{name}": value for name, value in means.items()}
+        values |= {f"weighted/{name}": weight * means[name] for name, weight in weights.items() if name in means}
+        for name, (_, optimizer) in state.trained.items():
+            if optimizer is not None:
+                values[f"learning_rate/{name}"] = float(tf.convert_to_tensor(optimizer.learning_rate))
+        values |= {f"sec_per_kimg/{phase}": seconds_per_kimg, **memory()}
+        self.scalars(values, state.kimg)
 
     def scalars(self, values: Mapping[str, float], kimg: float) -> None:
-        """Scalars into TensorBoard; its step axis counts images."""
+        """Scalars into TensorBoard."""
         with self.writer.as_default(step=round(kimg * 1000)):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
         self.writer.flush()
 
     def grid(self, state: TrainingState, photographs: np.ndarray, kimg: float) -> Path:
-        """Draws the grid with the moving average, writes `grids/kimg…png` and shows it in TensorBoard."""
+        """Draws the grid with the moving average, writes `grids/kimg…png`, and measures what is on it."""
         inputs = tf.split(self.inputs, self.columns)  # in parts, so that the memory is that of a training step
-        fakes = np.concatenate([to_uint8(state.average(part).numpy()) for part in inputs])
+        images = np.concatenate([state.average(part).numpy() for part in inputs])
+        fakes = to_uint8(images)
         size = fakes.shape[1]
         photographs = np.resize(photographs, (len(fakes), *photographs.shape[1:]))
         cells = np.concatenate([self.renders, fakes, photographs], axis=2)  # [N, R, 3R, 3]
@@ -58,7 +105,46 @@ class Summaries:
         sheet = sheet.reshape(self.rows * size, self.columns * 3 * size, 3)
         path = self.directory / "grids" / f"kimg{kimg:010.3f}.png"
         path.parent.mkdir(exist_ok=True)
-        Image.fromarray(sheet).save(path)
+        with aside(path) as other:
+            Image.fromarray(sheet).save(other, format="png")
+        seen = np.concatenate([self.perception.reconstruction(part).numpy() for part in np.split(images, self.columns)])
+        errors = coefficient_errors(self.lambdas.numpy(), seen, self.layout)
         with self.writer.as_default(step=round(kimg * 1000)):
             tf.summary.image("render | generated | photograph", sheet[None])
+            if self.monitoring.histograms:
+                self._histograms(state)
+        self.scalars({f"grid_error/{name}": value for name, value in errors.items()}, kimg)
         return path
+
+    def _histograms(self, state: TrainingState) -> None:
+        tf.summary.histogram("w", state.average.mapping(self.inputs))
+        for network in (state.generator, state.discriminator):
+            for variable in network.trainable_variables:
+                tf.summary.histogram(f"weights/{variable.path}", variable)
+
+    def metrics(self, state: TrainingState, final: bool = False) -> None:
+        """Measures `Monitoring.metrics` on the moving average: a line each in metric-*.jsonl, and scalars.
+
+        `final` figures are those of TensorBoard's table of hyperparameters.
+        """
+        if not self.monitoring.metrics:
+            return
+        average = average_identity_w(state.average, self.sampler, self.layout, self.noise_dim)
+        faces = FaceGenerator(state.average, self.layout, self.noise_dim, average)
+        for name in self.monitoring.metrics:
+            figures = find_metric(name).measure(faces, self.sampler, self.perception)
+            append_figures(self.directory, name, {"kimg": state.kimg, "generated": figures})
+            self.scalars({f"{name}/{key}": value for key, value in figures.items()}, state.kimg)
+            if final:
+                self.scalars({f"final/{key}": value for key, value in figures.items()}, state.kimg)
+
+
+def memory() -> dict[str, float]:
+    """GB: the most that this process ever held, and of the first GPU, where there is one."""
+    values = {}
+    if resource is not None:
+        unit = 1e9 if sys.platform == "darwin" else 1e6  # bytes there, kB elsewhere
+        values["memory/host_peak_GB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    if tf.config.list_logical_devices("GPU"):
+        values["memory/gpu_peak_GB"] = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 1e9
+    return values

@@ -74,6 +74,45 @@ def check_directional_gradient(f: Callable[..., tf.Tensor], *tensors: np.ndarray
         np.testing.assert_allclose(slope, numeric, rtol=tolerance, atol=tolerance)
 
 
+def check_gradients(layer: Callable[..., tf.Tensor], tensors: list[np.ndarray], variables: list = ()) -> None:
+    """First and second order, by each float64 input and weight, beside central differences.
+
+    Of first order: Σ layer(…)². Of second order: |∂ Σ y·layer(…)² / ∂ first input|² for a fixed y, as penalties are.
+    """
+    points = [tf.constant(t, tf.float64) for t in tensors]
+    start = [v.numpy() for v in variables]
+    directions = [normal(*np.shape(t), seed=99 + i) for i, t in enumerate([*points, *start])]
+
+    def first(*inputs: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(layer(*inputs) ** 2)
+
+    def second(*inputs: tf.Tensor) -> tf.Tensor:
+        return squared_gradient(lambda *x: layer(*x) ** 2, *inputs)
+
+    for f in (first, second):
+        with tf.GradientTape() as tape:
+            tape.watch(points)
+            value = f(*points)
+        sources = [*points, *(v.value for v in variables)]
+        gradients = tape.gradient(value, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        slopes = [float(tf.reduce_sum(g * d)) for g, d in zip(gradients, directions, strict=True)]
+
+        def moved(k: int, step: float, f: Callable[..., tf.Tensor] = f) -> float:
+            inputs = list(points)
+            if k < len(points):
+                inputs[k] = points[k] + step * directions[k]
+            else:
+                variables[k - len(points)].assign(start[k - len(points)] + step * directions[k])
+            result = float(f(*inputs))
+            for variable, was in zip(variables, start, strict=True):
+                variable.assign(was)
+            return result
+
+        numeric = [(moved(k, 1e-5) - moved(k, -1e-5)) / 2e-5 for k in range(len(sources))]
+        assert np.isfinite(slopes).all() and max(np.abs(slopes)) > 1e-3
+        np.testing.assert_allclose(slopes, numeric, rtol=1e-5, atol=1e-6 * max(np.abs(slopes)), err_msg=f.__name__)
+
+
 def squared_gradient(f: Callable[..., tf.Tensor], x: tf.Tensor, *rest: tf.Tensor) -> tf.Tensor:
     """|∂ Σ y·f(x, …) / ∂x|² for a fixed random y: a scalar whose gradient is f's second derivative."""
     with tf.GradientTape() as tape:

@@ -6,10 +6,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from layer_harness import check_directional_gradient, normal, run_layer_test, squared_gradient
+from layer_harness import check_gradients, normal, run_layer_test
 from test_resample import correlate, slow_conv_downsample, slow_conv_upsample, upfirdn
 
 from discoface_tf2.networks.layers import Conv2D, Dense, MinibatchStd, ModulatedConv2D, NoiseInjection, ToRGB
+from discoface_tf2.networks.mapping import Mapping
+from discoface_tf2.networks.synthesis import SynthesisLayer
 
 LAYERS = [
     (Dense, dict(units=5), [(3, 4)], (3, 5)),
@@ -139,13 +141,30 @@ def test_minibatch_std_needs_whole_groups():
         MinibatchStd(4).call(tf.zeros([6, 4, 4, 3]))
 
 
-@pytest.mark.parametrize("up", [False, True])
-def test_gradients_of_modulated_conv(up):
-    layer = ModulatedConv2D(5, up=up, dtype="float64")
-    layer.build((None, 4, 4, 3))
-    x, styles = normal(2, 4, 4, 3), normal(2, 3, seed=1)
-    check_directional_gradient(lambda x, s: tf.reduce_sum(layer(x, s) ** 3), x, styles)
-    check_directional_gradient(lambda s, x: squared_gradient(lambda s, x: layer(x, s), s, x), styles, x)
+@pytest.mark.parametrize(
+    "cls, options, inputs",
+    [
+        (Dense, dict(units=5, lr_multiplier=0.1), [(3, 4)]),
+        (Dense, dict(units=5, activation=True, bias_init=1.0), [(3, 4)]),
+        (Conv2D, dict(filters=4), [(2, 4, 4, 3)]),
+        (Conv2D, dict(filters=4, down=True), [(2, 4, 4, 3)]),
+        (Conv2D, dict(filters=4, kernel_size=1, down=True, use_bias=False, activation=False), [(2, 4, 4, 3)]),
+        (ModulatedConv2D, dict(filters=5), [(2, 4, 4, 3), (2, 3)]),
+        (ModulatedConv2D, dict(filters=5, up=True), [(2, 4, 4, 3), (2, 3)]),
+        (ToRGB, {}, [(2, 4, 4, 3), (2, 3)]),
+        (NoiseInjection, {}, [(2, 4, 4, 3), (1, 4, 4, 1)]),
+        (MinibatchStd, dict(group=2), [(4, 4, 4, 3)]),
+        (SynthesisLayer, dict(filters=4, w_dim=5, up=True, index=1), [(2, 4, 4, 3), (2, 5)]),
+        (Mapping, dict(layers=2, width=6, w_dim=5, lr_multiplier=0.5, normalize_input=True), [(3, 4)]),
+    ],
+)
+def test_gradients_of_first_and_second_order(cls, options, inputs):
+    layer = cls(**options, dtype="float64")
+    layer.build((None, *inputs[0][1:]))
+    for k, weight in enumerate(layer.trainable_variables):
+        if weight.name in ("bias", "strength"):
+            weight.assign(weight + normal(*weight.shape, seed=k))
+    check_gradients(layer, [normal(*shape, seed=i) for i, shape in enumerate(inputs)], layer.trainable_variables)
 
 
 def test_errors_say_what_arrived():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,7 +11,7 @@ from layer_harness import check_directional_gradient, normal, run_layer_test, sq
 from discoface_tf2.networks.config import NetworkConfig, build_discriminator, build_generator
 from discoface_tf2.networks.discriminator import Discriminator
 from discoface_tf2.networks.mapping import Mapping
-from discoface_tf2.networks.synthesis import Synthesis, SynthesisLayer
+from discoface_tf2.networks.synthesis import BatchNoise, Synthesis, SynthesisLayer
 
 CHANNELS = {4: 8, 8: 8, 16: 6}
 TINY = NetworkConfig(input_size=10, resolution=16, channel_base=96, channel_max=8, mapping_layers=2, mapping_width=12,
@@ -34,18 +35,25 @@ def test_harness():
     run_layer_test(SynthesisLayer, options, [(2, 4, 4, 8), (2, 8)], (2, 8, 8, 6))
 
 
-# NVIDIA's PyTorch code with 512 inputs, a mapping of 8 × 512, and at 256: full and half width.
-COUNTS = [(32768, 27_933_090, 28_864_129), (16384, 22_666_210, 24_001_089)]
+# NVIDIA's PyTorch code with 512 inputs, a mapping of 8 × 512: full width at 1024 and 256, half width at 256. Strengths
+# of the noise are counted; the fixed noise maps and the filter are no parameters, there as here.
+COUNTS = [
+    (1024, 32768, 28_268_812, 29_012_513),
+    (256, 32768, 27_933_090, 28_864_129),
+    (256, 16384, 22_666_210, 24_001_089),
+]
 
 
-@pytest.mark.parametrize("base, synthesis, discriminator", COUNTS)
-def test_published_parameter_counts(base, synthesis, discriminator):
-    config = NetworkConfig(input_size=512, resolution=256, channel_base=base, channel_max=512)
+@pytest.mark.parametrize("resolution, base, synthesis, discriminator", COUNTS)
+def test_published_parameter_counts(monkeypatch, resolution, base, synthesis, discriminator):
+    zeros = keras.initializers.Zeros()  # 57 million normal numbers would take seconds
+    monkeypatch.setattr(keras.initializers.RandomNormal, "__call__", lambda _, *args, **kwargs: zeros(*args, **kwargs))
+    config = NetworkConfig(input_size=512, resolution=resolution, channel_base=base, channel_max=512)
     generator = build_generator(config)
     assert generator.mapping.count_params() == 2_101_248
     assert generator.synthesis.count_params() == synthesis
     assert build_discriminator(config).count_params() == discriminator
-    assert generator.num_ws == config.num_ws == 14
+    assert generator.num_ws == config.num_ws == (18 if resolution == 1024 else 14)
 
 
 def test_outputs_start_near_the_right_range():
@@ -92,6 +100,11 @@ def test_noise_maps(generator):
     np.testing.assert_allclose(each[0], each[2], atol=1e-5)
     np.testing.assert_allclose(each[0], shared[0], atol=1e-5)  # a seed means the same map, alone or in a batch
     assert np.abs(each[0] - each[1]).max() > 0.05
+
+    # One draw for a batch: each image its own map, but for those that share a row of it.
+    rows = generator.synthesis(ws, noise=BatchNoise(tf.constant([1, 2]), tf.constant([1, 0, 1]), 2))
+    np.testing.assert_allclose(rows[0], rows[2], atol=1e-5)
+    assert np.abs(rows[0] - rows[1]).max() > 0.05
     with pytest.raises(ValueError, match="noise: expected"):
         generator.synthesis.call(ws, noise="const")
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from discoface_tf2.config import PRESETS, TrainingConfig, make_config
+from discoface_tf2.config import PRESETS, LossWeights, TrainingConfig, make_config
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -20,8 +20,33 @@ def test_overrides_replace_preset_values_and_none_does_not():
     assert config.weights.lighting == 10.0  # the reference's
 
 
-def test_the_reference_lowers_the_landmark_weight_in_stage_2_at_256():
-    assert make_config("ffhq256", 2).weights.landmarks == 100.0
+METHOD = ("ffhq256", "ffhq256-full", "ffhq512", "ffhq1024")
+
+
+@pytest.mark.parametrize("preset", METHOD)
+def test_the_methods_presets_keep_its_loss_weights(preset):
+    assert make_config(preset, 1).weights == LossWeights()
+    assert make_config(preset, 2).weights == LossWeights(landmarks=100.0)  # the reference lowers it in stage 2
+
+
+@pytest.mark.parametrize("preset, batch, gamma, rate, ema, width", [
+    ("ffhq256", 64, 1.0, 0.0025, 20, 64), ("ffhq512", 64, 0.5, 0.0025, 20, 64), ("ffhq1024", 32, 2.0, 0.002, 10, 32),
+])  # fmt: skip
+def test_published_settings_of_ffhq(preset, batch, gamma, rate, ema, width):
+    """StyleGAN2-ADA's published configurations for FFHQ; the channels are those of the last resolution."""
+    for stage in (1, 2):
+        config = make_config(preset, stage)
+        seen = (config.batch_size, config.r1_gamma, config.learning_rate, config.ema_kimg)
+        assert seen == (batch, gamma, rate, ema)
+        assert config.channel_base // config.resolution == width and config.channel_max == 512
+        assert (config.mapping_layers, config.mapping_width, config.mapping_lr_multiplier) == (8, 512, 0.01)
+        assert (config.pl_weight, config.pl_interval, config.r1_interval, config.layer_noise) == (2.0, 4, 16, True)
+
+
+def test_half_and_full_width_at_256_differ_in_width_alone():
+    half, full = (make_config(preset, 1).to_dict() for preset in ("ffhq256", "ffhq256-full"))
+    assert {k for k in half if half[k] != full[k]} == {"preset", "channel_base"}
+    assert full["channel_base"] == 2 * half["channel_base"]
 
 
 @pytest.mark.parametrize(

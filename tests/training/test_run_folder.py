@@ -24,3 +24,11 @@ def test_damaged_options_are_named(tmp_path, content):
     (tmp_path / OPTIONS).write_text(content)
     with pytest.raises(ValueError, match=OPTIONS):
         open_run(tmp_path, {})
+
+
+def test_an_option_that_came_later_had_its_default(tmp_path):
+    open_run(tmp_path, {"training": {"kimg": 1.0}})
+    defaults = {"training": {"kimg": 300.0, "ada_target": 0.0}}
+    assert open_run(tmp_path, {"training": {"kimg": 1.0, "ada_target": 0.0}}, defaults=defaults)
+    with pytest.raises(ValueError, match=r"training.ada_target: 0.0 there, 0.6 asked for"):
+        open_run(tmp_path, {"training": {"kimg": 1.0, "ada_target": 0.6}}, defaults=defaults)

@@ -60,7 +60,7 @@ def test_one_forward_pass_gives_the_gradients_of_two(make_step):
     with tf.GradientTape() as tape:
         fakes = state.generator(inputs)
         loss = tf.reduce_mean(adversarial.generator_loss(state.discriminator(fakes)))
-        loss += 3.0 * tf.reduce_mean(pixel_loss(fakes, rendering, step.l1_size))
+        loss += 3.0 * tf.reduce_mean(pixel_loss(fakes, rendering, step.imitation.l1_size))
     expected_g = tape.gradient(loss, [v.value for v in state.generator.trainable_variables])
     with tf.GradientTape() as tape:
         fakes = tf.stop_gradient(state.generator(inputs))
@@ -100,7 +100,7 @@ def test_every_term_is_there_and_everything_moves(make_step, stage, phase):
     before = [v.numpy() for v in state.generator.trainable_variables]
     terms = {**step(PHOTOGRAPHS, phase), **step.penalties(PHOTOGRAPHS, 0)}
     expected = {"generator", "discriminator", "identity", "landmarks", "lighting", "skin", "expression", "score_real",
-                "score_fake", "image_l1", "r1", "path_length"}  # fmt: skip
+                "score_fake", "image_l1", "r1", "path_length", "mean_path_length"}  # fmt: skip
     assert set(terms) == expected | ({"expression_warp", "lighting_change"} if stage == 2 else set())
     assert all(np.isfinite(float(value)) for value in terms.values())
     assert int(state.images) == 4
@@ -109,6 +109,29 @@ def test_every_term_is_there_and_everything_moves(make_step, stage, phase):
     assert not still
     for average, now in zip(state.average.trainable_variables, state.generator.trainable_variables, strict=True):
         assert np.abs(average.numpy() - now.numpy()).max() < np.abs(now.numpy()).max() + 1
+
+
+def test_what_has_no_weight_is_not_computed(make_step, monkeypatch):
+    weights = dict.fromkeys(("landmarks", "lighting", "skin", "image_l1", "expression"), 0.0)
+    step = make_step(tiny_config(**{f"w_{name}": weight for name, weight in weights.items()}))
+    seen = []
+    monkeypatch.setattr(type(step.imitation.perception.reconstruction), "call", lambda *_: seen.append("coefficients"))
+    terms = step(PHOTOGRAPHS, "imitative")
+    assert set(terms) == {"generator", "discriminator", "identity", "score_real", "score_fake"} and not seen
+    bare = make_step(tiny_config(w_identity=0.0, **{f"w_{name}": weight for name, weight in weights.items()}))
+    monkeypatch.setattr(type(bare.renderer), "__call__", lambda *_: seen.append("render"))
+    assert set(bare(PHOTOGRAPHS, "imitative")) == set(terms) - {"identity"} and not seen
+
+
+def test_xla_computes_the_same_step(make_step):
+    """Of the same draws: XLA's normal numbers are others."""
+    plain, compiled = (make_step(tiny_config(jit_compile=jit)) for jit in (False, True))
+    draw = plain._draw()
+    plain._draw = compiled._draw = lambda: draw
+    terms, others = (step(PHOTOGRAPHS, "warmup") for step in (plain, compiled))
+    assert set(terms) == set(others)
+    for name, value in terms.items():
+        np.testing.assert_allclose(value, others[name], rtol=1e-4, atol=1e-6, err_msg=name)
 
 
 def test_standardised_inputs_reach_the_mapping_with_unit_deviation(make_step, tiny_sampler):

@@ -9,11 +9,10 @@ that the face is large and all of the rest is there as well (RoI tanh warping, L
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import tensorflow as tf
 
+from discoface_tf2.perception.resizing import resample, resampling_matrix
 from renderer.camera import Camera
 
 PARSER_SIZE = 512
@@ -42,42 +41,16 @@ def static_size(images: tf.Tensor) -> tuple[int, int]:
     return height, width
 
 
-@lru_cache(maxsize=32)
-def resampling_matrix(size: int, out: int, start: float, span: float) -> np.ndarray:
-    """[out, size]: `out` pixels over the interval [start, start + span] of a line of `size` pixels.
-
-    Bilinear with antialiasing (a triangle as wide as the larger of both pixels). Outside is the mirrored line.
-    """
-    step = span / out
-    reach = max(1.0, step)
-    centres = start + (np.arange(out) + 0.5) * step
-    first = int(np.floor(centres[0] - reach))
-    places = np.arange(first, int(np.ceil(centres[-1] + reach)) + 1)
-    weights = np.maximum(0, 1 - np.abs(places + 0.5 - centres[:, None]) / reach)
-    weights /= weights.sum(1, keepdims=True)
-    folded = places % (2 * size)
-    folded = np.where(folded < size, folded, 2 * size - 1 - folded)
-    matrix = np.zeros((out, size))
-    for column, place in enumerate(folded):
-        matrix[:, place] += weights[:, column]
-    return matrix.astype(np.float32)
-
-
 def to_reconstruction_frame(images: tf.Tensor) -> tf.Tensor:
     """Images [B, H, W, C] as the generator's camera sees → [B, 224, 224, C] as the reconstruction camera does."""
     height, width = static_size(images)
-    return _resample(images, _reconstruction_matrix(height), _reconstruction_matrix(width))
+    return resample(images, _reconstruction_matrix(height), _reconstruction_matrix(width))
 
 
 def _reconstruction_matrix(size: int) -> np.ndarray:
     theirs, ours = Camera.reconstruction(), Camera.generator(size)
     span = theirs.image_size * ours.focal / theirs.focal  # of their picture, in our pixels
-    return resampling_matrix(size, theirs.image_size, (size - span) / 2, span)
-
-
-def _resample(images: tf.Tensor, rows: np.ndarray, columns: np.ndarray) -> tf.Tensor:
-    """Images [B, H, W, C] by matrices [h, H] and [w, W] → [B, h, w, C]."""
-    return tf.einsum("jw,biwc->bijc", tf.constant(columns), tf.einsum("ih,bhwc->biwc", tf.constant(rows), images))
+    return resampling_matrix(size, theirs.image_size, (size - span) / 2, span, mirror=True)
 
 
 def parser_similarity(landmarks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -98,7 +71,7 @@ def to_parser_frame(images: tf.Tensor, similarity: tuple[tf.Tensor, tf.Tensor]) 
     """Images [B, H, W, C] → [B, 512, 512, C], aligned and bent; what is outside of a picture is 0."""
     height, width = static_size(images)
     if max(height, width) > PARSER_SIZE:  # pixels of the face's own size at most, or the sampling would skip some
-        images = _resample(images, *(resampling_matrix(size, PARSER_SIZE, 0, size) for size in (height, width)))
+        images = resample(images, *(resampling_matrix(size, PARSER_SIZE, mirror=True) for size in (height, width)))
         height = width = PARSER_SIZE
     # The published grid has its middle on pixel 256.
     line = np.arctanh((np.arange(PARSER_SIZE) / (PARSER_SIZE / 2) - 1).clip(-_REACH, _REACH)) / 2 + 0.5

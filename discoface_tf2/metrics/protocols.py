@@ -1,0 +1,70 @@
+"""Metrics by name; a name is its protocol, so that two figures of one name can be compared.
+
+`control<N>` (control500, control100): N images without truncation, in rows of five of one identity and one noise, drawn
+from seed 0, and `metrics.control.compare` of what the perception networks see in them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from discoface_tf2.generation import FaceGenerator, GenerationOptions, generate
+from discoface_tf2.metrics.control import measure
+from discoface_tf2.perception import Perception
+from vae import FactorSampler
+
+_NAME = re.compile(r"control([1-9][0-9]*)")
+
+
+@dataclass(frozen=True)
+class Control:
+    """How images are drawn whose coefficients are then looked at: `samples` of them, `variation` of one identity."""
+
+    samples: int
+    variation: int = 5
+    seed: int = 0
+    truncation: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.variation < 2 or self.samples < 2 * self.variation:
+            raise ValueError(
+                "variation should be 2 or more, and samples at least twice that: identity is compared in rows. "
+                f"Received: {self.variation} and {self.samples}"
+            )
+
+    def batches(
+        self, faces: FaceGenerator, sampler: FactorSampler
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Images [B, R, R, 3] in [-1, 1], the λ that they were drawn from [B, λ], and whose they are [B]."""
+        rows = -(-self.samples // self.variation)
+        options = GenerationOptions("all", rows, self.variation, self.seed, self.truncation)
+        for batch in generate(options, faces, sampler, indices=range(self.samples)):
+            yield batch.images.clip(-1, 1), batch.coefficients, batch.subjects
+
+    def measure(self, faces: FaceGenerator, sampler: FactorSampler, perception: Perception) -> dict[str, float]:
+        """The figures of generated images."""
+        return measure(self.batches(faces, sampler), perception)
+
+
+def find_metric(name: str) -> Control:
+    """The protocol of a name. Raises ValueError for an unknown one."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise ValueError(f"metric: expected control<N>, such as control500. Received: {name!r}")
+    try:
+        return Control(int(match[1]))
+    except ValueError as error:
+        raise ValueError(f"metric {name}: {error}") from None
+
+
+def append_figures(run: Path, name: str, figures: Mapping[str, Any]) -> None:
+    """Adds one line to `metric-<name>.jsonl` of a run folder."""
+    with open(run / f"metric-{name}.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps(figures) + "\n")

@@ -1,0 +1,41 @@
+"""Optimisers and moving average beside the numbers that the papers give for them."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_training import tiny_config
+
+from discoface_tf2.training.state import TrainingState
+
+
+@pytest.mark.parametrize("interval", [4, 16])
+def test_lazy_penalties_slow_their_optimisers(interval):
+    """In `interval` steps come `interval` + 1 updates: together as far and as forgetful as `interval` usual ones."""
+    options = dict(learning_rate=0.002, beta_2=0.99, pl_weight=2.0, pl_interval=interval, r1_interval=interval)
+    state = TrainingState(tiny_config(**options), 12)
+    for optimizer in (state.generator_optimizer, state.discriminator_optimizer):
+        assert float(optimizer.learning_rate) * (interval + 1) == pytest.approx(0.002 * interval)
+        assert optimizer.beta_2 ** (interval + 1) == pytest.approx(0.99**interval)
+        assert optimizer.beta_1 == 0 and optimizer.epsilon == 1e-8
+    state = TrainingState(tiny_config(**{**options, "pl_weight": 0.0}), 12)
+    assert float(state.generator_optimizer.learning_rate) == pytest.approx(0.002)
+    assert state.generator_optimizer.beta_2 == pytest.approx(0.99)
+
+
+def test_moving_average_ramps_up_to_its_half_life():
+    """A weight that jumps from 0 to 1: what the average forgets of the 0 at each step."""
+    state = TrainingState(tiny_config(ema_kimg=1.0, ema_rampup=0.05, batch_size=100, pairs=2), 12)
+    weight, average = (n.synthesis.trainable_variables[0] for n in (state.generator, state.average))
+    average.assign(tf.zeros_like(average.value))
+    weight.assign(tf.ones_like(weight.value))
+    forgotten = 1.0
+    for shown in (0, 100, 5_000, 20_000, 100_000):
+        state.update_average(tf.constant(shown))
+        # StyleGAN2-ADA's ramp-up: at most 5 % of what has been shown; the first batch counts as shown.
+        forgotten *= 0.5 ** (100 / min(1000, 0.05 * max(shown, 100)))
+        np.testing.assert_allclose(average.numpy(), 1 - forgotten, rtol=1e-5)
+    # At its full half-life of 1,000 images, ten batches of 100 halve the distance.
+    average.assign(tf.zeros_like(average.value))
+    for _ in range(10):
+        state.update_average(tf.constant(100_000))
+    np.testing.assert_allclose(average.numpy(), 0.5, rtol=1e-5)
