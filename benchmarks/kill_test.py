@@ -140,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         run = command(folder / "assets", out, args.kimg, options)
         for number in range(1, args.kills + 1):
             moment = draw.choice(MOMENTS)
-            delay = draw.uniform(0.0, {"start": 12.0, "train": 4.0, "save": 0.15}[moment])
+            delay = draw.uniform(0.0, {"start": 12.0, "train": 20.0, "save": 0.15}[moment])
             log = folder / f"killed{number:02d}.log"
             killed = life(run, out, log, moment, delay)
             after = last_line(log) or "before the first status line"

@@ -96,11 +96,7 @@ def test_pictures_factors_truncation_and_export(imported, vaes, tmp_path, capsys
 
 
 def test_training_goes_on_from_it(vaes, tiny_face_model, tmp_path):
-    """A run trains the imported generator, and its snapshots are of the same kind.
-
-    With the phase that compiles fastest: the steps of others differ in nothing that depends on the architecture, and
-    the second-order gradients of these networks are tested beside them.
-    """
+    """A run trains the imported generator, in stage 2 with all losses and penalties; its snapshots are of that kind."""
     imported = tmp_path / "imported"
     import_network(network_files.write(tmp_path / "8.pkl", input_size=254 + NOISE, resolution=8), imported)
 
@@ -131,6 +127,9 @@ def test_training_goes_on_from_it(vaes, tiny_face_model, tmp_path):
     with pytest.raises(ValueError, match=r"a network of 8 × 8 .* 4 noise .* 16 × 16, 254 and 4"):
         train(tiny_config(2, noise_dim=NOISE), assets, photographs, tmp_path / "run")
     options = dict(resolution=8, noise_dim=NOISE, layer_noise=True, standardize_input=True)
+    contrast = tiny_config(2, kimg=0.008, pl_weight=2.0, pl_interval=2, **options)
+    second = train(contrast, assets, photographs, tmp_path / "second")
+    assert json.loads((second / model_io.MANIFEST).read_text())["architecture"] == "stylegan1"
     config = tiny_config(1, kimg=0.004, imitate_kimg=0.004, **options)
     snapshot = train(config, assets, photographs, tmp_path / "run")
     assert json.loads((snapshot / model_io.MANIFEST).read_text())["architecture"] == "stylegan1"

@@ -209,7 +209,8 @@ class _Run:
             return
         if not self.monitoring.quiet:
             left = timedelta(seconds=round(max(self.total - shown, 0) / 1000 * rate))
-            shares = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
+            told = {name: value for name, value in means.items() if not name.startswith("gradient_")}
+            shares = "  ".join(f"{name} {value:.3g}" for name, value in told.items())
             progress = f"{shown / 1000:8.1f} / {self.total / 1000:g} kimg  {phase}  {rate:6.1f} sec/kimg  {left} left"
             say(f"{progress}  {shares}")
         self.summaries.tick(phase, means, self.step.imitation.wanted(phase), self.state, rate)

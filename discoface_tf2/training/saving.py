@@ -42,6 +42,7 @@ class Saver:
         self.vae, self.facts, self.writes = vae, facts, writes
         self.checkpoints = Checkpoints(state.checkpoint, directory / "checkpoints")
         self.pending = False  # a save failed, and is to be tried again
+        self._drawn = False  # … but its snapshot was written: more of them would take the room of the checkpoint
 
     def restore(self) -> bool:
         """Goes on from the newest checkpoint that can be read; returns whether there was one.
@@ -53,8 +54,10 @@ class Saver:
                 shutil.rmtree(half, ignore_errors=True)
         return self.checkpoints.restore() is not None
 
-    def save(self) -> Path:
+    def save(self, again: bool = False) -> Path:
         """A snapshot, then a checkpoint, so that a run killed between the two makes the snapshot again.
+
+        `again` after a save that failed: what that one wrote is not written anew.
 
         Raises OSError with one line when there is no room for one of them (the other is written where there is), and
         FloatingPointError when a weight is not finite: what was saved before is kept in both cases.
@@ -72,7 +75,9 @@ class Saver:
         size = sum(variable.numpy().nbytes + _OVERHEAD for variable in state.variables)
         failure: OSError | None = None
         try:
-            self._write_snapshot(snapshot)
+            if not (again and self._drawn):
+                self._write_snapshot(snapshot)
+                self._drawn = True
         except OSError as error:
             failure = error
         try:
@@ -81,14 +86,14 @@ class Saver:
             failure = error
         if failure is not None:
             raise failure
-        self.pending = False
+        self.pending = self._drawn = False
         return snapshot
 
     def try_to_save(self) -> None:
         """`save` in the middle of a run, which goes on without: with a line where it cannot be done."""
         again = self.pending
         try:
-            self.save()
+            self.save(again)
         except OSError as error:
             if not again:
                 say(f"{error}. Training goes on, and tries again at each status line. {self.last_saved()}", sys.stderr)

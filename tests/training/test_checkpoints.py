@@ -129,6 +129,26 @@ def test_a_full_disk_is_said_once_and_saved_when_there_is_room(saver, monkeypatc
     assert [path.name for path in (saver.directory / "snapshots").iterdir() if path.suffix == ".tmp"] == []
 
 
+def test_tries_on_a_nearly_full_disk_leave_one_snapshot(saver, monkeypatch, capsys):
+    """The room that a checkpoint waits for is not filled with a snapshot a try."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(saver.checkpoints, "save", full)
+    for images in (1000, 1500, 2000):
+        saver.state.images.assign(images)
+        saver.try_to_save()
+    assert [path.name for path in model_io.snapshots(saver.directory)] == ["kimg000001"] and saver.pending
+    monkeypatch.undo()
+    saver.try_to_save()
+    assert not saver.pending and saver.checkpoints.numbers() == [2000]
+    saver.state.images.assign(3000)
+    saver.try_to_save()
+    assert [path.name for path in model_io.snapshots(saver.directory)] == ["kimg000003", "kimg000001"]
+    assert "there is room again" in capsys.readouterr().err
+
+
 def test_weights_that_are_not_finite_are_never_saved(saver):
     saver.save()
     saver.state.images.assign(2000)
