@@ -51,7 +51,8 @@ def test_scalars_of_a_tick(shown):
     assert scalar(events, "sec_per_kimg/imitative") == (8, 12.5)
     assert scalar(events, "learning_rate/discriminator")[1] == pytest.approx(0.01 * 2 / 3)  # R1 every 2 steps
     assert scalar(events, "learning_rate/imitate")[1] == pytest.approx(0.012)
-    assert 0.05 < scalar(events, "memory/host_peak_GB")[1] <= memory()["memory/host_peak_GB"]
+    now = memory()["memory/host_peak_GB"]  # the peak can only have grown since; TensorBoard keeps seven digits
+    assert 0.05 < scalar(events, "memory/host_peak_GB")[1] <= now * (1 + 1e-6)
     assert "weighted/skin" not in events.Tags()["tensors"]  # it weighs, but was not measured
 
 
