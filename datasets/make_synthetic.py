@@ -18,7 +18,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from datasets.records import FIELDS, Manifest, Record, RecordWriter, iterate_shard
-from datasets.synthetic.photographer import Photographer
+from datasets.synthetic.synthesizer import Synthesizer
 from renderer.face_model import load_face_model
 from renderer.files import save_png
 
@@ -59,14 +59,14 @@ def make_synthetic(
     if writer.complete:
         print(f"{out}: {count} photographs are there already; nothing to do")
         return writer.manifest
-    photographer = Photographer(model, image_size, seed=seed, subjects=subjects)
+    synthesizer = Synthesizer(model, image_size, seed=seed, subjects=subjects)
     bounds = np.linspace(0, count, shards + 1).astype(int)
     missing = writer.missing()
     todo = sum(bounds[shard + 1] - bounds[shard] for shard in missing)
     with tqdm(total=count, initial=count - int(todo), unit="img", desc=str(out), mininterval=2.0) as bar:
         for shard in missing:
             indices = range(bounds[shard], bounds[shard + 1])
-            writer.write_shard(shard, _counted(photographer.records(indices), bar))
+            writer.write_shard(shard, _counted(synthesizer.records(indices), bar))
     return writer.finish()
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from datasets.synthetic.population import Traits
+
 # Albedo in the units of the face model's textures, RGB 0-255, and how common the colour is on (light, dark) skin.
 HAIR_COLOURS = {
     "black": ((30, 26, 25), (0.10, 0.66)),
@@ -167,13 +169,14 @@ _KINDS = {
 _BEARDLESS = ("bob", "long straight", "long wavy", "long with fringe", "tied back", "curly")
 
 
-def draw_style(lightness: float, brows: float, rng: np.random.Generator) -> Style:
+def draw_style(lightness: float, brows: float, rng: np.random.Generator, traits: Traits | None = None) -> Style:
     """A style for a person: dark skin mostly has dark hair, and so have dark brows.
 
     Args:
         lightness: mean albedo of the skin, 0-255.
         brows: how light the brows are among brows on such skin, -1…1.
         rng: draws everything else.
+        traits: of the person, or None: then beards go with short hair, and grey hair with nothing.
     """
     light = float(np.clip((lightness - 85) / 80, 0, 1))
     hair = replace(hair_style(rng), uneven=tuple(rng.normal(0, (0.35, 0.3, 0.25))))
@@ -184,8 +187,11 @@ def draw_style(lightness: float, brows: float, rng: np.random.Generator) -> Styl
     if np.array_equal(base, HAIR_COLOURS["dyed"][0]):
         base = base[rng.permutation(3)]
     colour = np.clip(base * np.exp(rng.normal(0, 0.12)) * np.exp(rng.normal(0, 0.03, 3)), 18, 235)
+    if traits is not None:
+        colour = _greyed(colour, traits, rng)
     beard = 0.0
-    if hair.name not in _BEARDLESS and rng.random() < 0.55:
+    bearded = hair.name not in _BEARDLESS if traits is None else traits.male > 0.7
+    if bearded and rng.random() < 0.55:
         beard = rng.choice([rng.uniform(0.1, 0.35), rng.uniform(0.5, 0.95)], p=[0.6, 0.4])
     return Style(
         hair=hair,
@@ -198,6 +204,16 @@ def draw_style(lightness: float, brows: float, rng: np.random.Generator) -> Styl
         blotches=rng.uniform(0.005, 0.025),
         freckles=rng.choice([0.0, rng.uniform(0.1, 1.0) * light], p=[0.7, 0.3]),
         moles=int(rng.poisson(0.4)),
-        glasses=bool(rng.random() < 0.12),
+        glasses=bool(rng.random() < (0.12 if traits is None else np.interp(traits.age, [20, 70], [0.08, 0.3]))),
         seed=int(rng.integers(2**31)),
     )
+
+
+def _greyed(colour: np.ndarray, traits: Traits, rng: np.random.Generator) -> np.ndarray:
+    """`colour` with as much grey as the person's age brings; some women dye it away."""
+    share = 1 / (1 + np.exp(-(traits.age - rng.normal(54, 7)) / 4.5))
+    if traits.male < 0.5 and rng.random() < 0.45:
+        share *= 0.2
+    share *= 1 - 0.25 * traits.african
+    grey = rng.uniform(120, 205) * np.array([1.0, 0.985, 0.96])
+    return colour + (grey - colour) * share
