@@ -142,7 +142,7 @@ def _occlusion(model: FaceModel, mean: np.ndarray) -> np.ndarray:
     used = np.unique(model.triangles)
     share[np.setdiff1d(np.arange(len(share)), used)] = 1
     middle = np.median(share[used])
-    return np.clip(share / max(middle, 1e-3), 0.12, 1.0)
+    return np.clip(share / max(middle, 1e-3), 0.12, 1.0) ** 0.8
 
 
 def _gloss(model: FaceModel, mean: np.ndarray) -> np.ndarray:

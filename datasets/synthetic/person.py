@@ -23,7 +23,7 @@ class Worn:
     lash: str
     iris: str
     colours: np.ndarray  # [3, 2, 3] of hair, brows and lashes at roots and tips, RGB 0-255
-    finish: np.ndarray  # [3] raggedness of cut edges (decimetres), gloss, contrast of the strands
+    finish: np.ndarray  # [5], the scene's sheet_look
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,8 @@ def wear(
     root = colour * rng.uniform(0.68, 0.95)
     tip = colour * rng.uniform(1.0, 1.12 + 0.18 * light) + rng.choice([0, 0, 0, 18]) * np.array([1.0, 0.8, 0.5])
     brow = np.minimum(colour * rng.uniform(0.5, 0.8), 105) * 0.9
-    finish = np.array([rng.uniform(0.01, 0.06), 0.45 + style.gloss, rng.uniform(0.75, 1.15)])
+    thin = rng.uniform(0.25, 0.55) if male > 0.5 else rng.uniform(0.4, 0.9)
+    finish = np.array([rng.uniform(0.01, 0.06), 0.45 + style.gloss, rng.uniform(0.75, 1.15), rng.uniform(0.7, 1.0), thin])
     worn = Worn(
         look=look,
         brow=brows[rng.integers(len(brows))],

@@ -131,7 +131,7 @@ class SceneRenderer(tf.Module):
         ones = tf.ones_like(colour[:, :1])
         # Depth is moved a little to the back, as lashes and brows lie on the skin.
         canvas = _Canvas(
-            colour=scatter(pixels, tf.clip_by_value(colour, 0.0, 255.0), count),
+            colour=scatter(pixels, _shoulder(colour), count),
             through=1 - scatter(pixels, ones, count),
             hair=scatter(found.pixel, tf.cast(is_hair, tf.float32)[:, None], count),
             depth=scatter(found.pixel, values.positions[:, 2:] + 99.0, count)[:, 0] - 99.0,
@@ -152,7 +152,9 @@ class SceneRenderer(tf.Module):
         albedo = tf.tensor_scatter_nd_update(albedo, iris[:, None], texel)
         strand = self._strand_pattern(found, values.uv if not self._textured else values.positions[:, :2], scene)
         colours = tf.gather(scene.colours, found.image)
-        albedo += (colours[:, 1] - albedo) * values.beard
+        stubble = look_up(self._strands, tf.zeros_like(kind), values.positions[:, :2] * 5.0 % 1.0)[:, 1:]
+        beard = tf.clip_by_value(values.beard * (1 + 0.45 * stubble), 0.0, 0.85)
+        albedo += (colours[:, 1] - albedo) * beard
         albedo += (colours[:, 0] * strand - albedo) * roots
         is_eye = tf.cast((kind == kinds.EYE) | (kind == kinds.EYE_PART), tf.float32)
         is_skin = tf.cast(kind == kinds.HEAD, tf.float32) * (1 - roots[:, 0])
@@ -161,7 +163,7 @@ class SceneRenderer(tf.Module):
             normals=tf.math.l2_normalize(values.normals, -1),
             positions=values.positions,
             occlusion=values.occlusion[:, 0],
-            gloss=values.gloss[:, 0] * (1 - values.beard[:, 0]) * (1 - roots[:, 0]),
+            gloss=values.gloss[:, 0] * (1 - beard[:, 0]) * (1 - roots[:, 0]),
             skin=is_skin,
             eye=is_eye,
         )
@@ -237,7 +239,11 @@ class SceneRenderer(tf.Module):
         )
         shadow = shadows.light(found, position + 0.05 * normals, normals)
         lit = strand_colour(strands, Light(*scene.light).at(found.image), shadow)
-        return tf.clip_by_value(lit, 0.0, 255.0), alpha
+        return _shoulder(lit), alpha * self._opacity(kind, look)
+
+    def _opacity(self, kind: tf.Tensor, look: tf.Tensor) -> tf.Tensor:
+        """[P, 1] factors of alpha: brows and lashes are thinner on some."""
+        return tf.where(kind == kinds.HAIR_SHEET, 1.0, tf.where(kind == kinds.BROW_SHEET, look[:, 3], look[:, 4]))[:, None]
 
     def _develop(self, canvas: _Canvas, shares: tf.Tensor, scene: Scene) -> tuple[tf.Tensor, tf.Tensor]:
         """Images [B, S, S, 3] and masks [B, S, S] of the samples; row 0 becomes the top."""
@@ -268,6 +274,12 @@ class SceneRenderer(tf.Module):
         both = look_up(self._strands, tf.zeros_like(found.image), tf.stack([column, 1 - row], -1))
         pattern = both[:, 0] * (1 - look[:, 2]) + both[:, 1] * look[:, 2]
         return tf.exp(look[:, 0] * pattern)[:, None]
+
+
+def _shoulder(colour: tf.Tensor) -> tf.Tensor:
+    """Colours that stay below 255: what is above 200 bends, as film does."""
+    over = tf.nn.relu(colour - 200)
+    return tf.nn.relu(tf.minimum(colour, 200.0) + 55 * (1 - tf.exp(-over / 55)))
 
 
 def _shrink(images: tf.Tensor) -> tf.Tensor:

@@ -55,9 +55,11 @@ def surface_colour(surface: Surface, light: Light, shadow: tf.Tensor) -> tf.Tens
     view, normals = _to_camera(surface.positions), surface.normals
     open_sky = surface.occlusion[:, None]
     # Light that is scattered under skin fills small shadows with red.
-    open_sky = tf.pow(open_sky, 1 - surface.skin[:, None] * tf.constant([0.35, 0.1, 0.0]))
-    key = tf.pow(shadow[:, None] + 1e-4, 1 - surface.skin[:, None] * tf.constant([0.3, 0.05, 0.0]))
+    open_sky = tf.pow(open_sky, 1 - surface.skin[:, None] * tf.constant([0.22, 0.06, 0.0]))
+    key = tf.pow(shadow[:, None] + 1e-4, 1 - surface.skin[:, None] * tf.constant([0.22, 0.04, 0.0]))
     wrap = surface.skin[:, None] * tf.constant(SKIN_WRAP, tf.float32)
+    # The cornea bulges from the eye, so a lamp is reflected nearer to the middle than on a sphere.
+    cornea = tf.math.l2_normalize(1.8 * normals - 0.8 * view, -1)
     diffuse = light.sky(normals) * open_sky
     shine = tf.zeros_like(diffuse)
     for lamp in range(MAXIMUM):
@@ -65,11 +67,13 @@ def surface_colour(surface: Surface, light: Light, shadow: tf.Tensor) -> tf.Tens
         arrives = key if lamp == 0 else 0.4 + 0.6 * open_sky
         facing = _dot(normals, direction)[:, None]
         diffuse += colour * arrives * tf.nn.relu((facing + wrap) / (1 + wrap))
-        half = _dot(normals, tf.math.l2_normalize(direction + view, -1))
-        half = tf.nn.relu(half) * tf.cast(facing[:, 0] > -0.1, tf.float32)
-        broad, sharp, eye = tf.pow(half, 10.0), tf.pow(half, 45.0), tf.pow(half, 350.0)
-        lobes = surface.gloss * (9.0 * broad + 15.0 * sharp) + surface.eye * (235.0 * eye + 14.0 * sharp)
-        shine += colour * arrives * lobes[:, None]
+        between = tf.math.l2_normalize(direction + view, -1)
+        half = tf.nn.relu(_dot(normals, between)) * tf.cast(facing[:, 0] > -0.1, tf.float32)
+        broad, sharp = tf.pow(half, 10.0), tf.pow(half, 45.0)
+        catch = tf.pow(tf.nn.relu(_dot(cornea, between)), 260.0)
+        shine += colour * arrives * (surface.gloss * (9.0 * broad + 15.0 * sharp) + 14.0 * surface.eye * sharp)[:, None]
+        # A lamp is far brighter than what it lights: half a shadow does not put its reflection out.
+        shine += 330.0 * tf.sqrt(colour * (0.3 + 0.7 * arrives) + 1e-6) * (surface.eye * catch)[:, None]
     # At grazing angles everything shines with the sky.
     grazing = tf.pow(1 - tf.clip_by_value(_dot(normals, view), 0.0, 1.0), 4.0)
     rim = (14.0 * surface.skin + 30.0 * surface.eye) * grazing
@@ -98,7 +102,7 @@ def strand_colour(strands: Strands, light: Light, shadow: tf.Tensor) -> tf.Tenso
         shine += colour * arrives * (seen * _ring(to_root, half, 55.0))[:, None]
         own += colour * arrives * (seen * _ring(to_tip, half, 9.0))[:, None]
     gloss = strands.gloss[:, None]
-    return strands.colour * (0.95 * lit + 0.65 * gloss * own) + 38.0 * gloss * shine
+    return strands.colour * (0.95 * lit + 0.9 * gloss * own) + 60.0 * gloss * shine
 
 
 def _ring(tangents: tf.Tensor, half: tf.Tensor, power: float) -> tf.Tensor:

@@ -201,7 +201,7 @@ class Synthesizer:
                 "sheet_values": np.zeros((0, SHEET_VALUES)),
                 "pictures": np.zeros(3, np.int32),
                 "sheet_colours": np.zeros((3, 2, 3)),
-                "sheet_look": np.zeros(3),
+                "sheet_look": np.zeros(5),
             }
         worn = person.worn
         eyes, normals = self.parts.eyes_of(shape)

@@ -25,7 +25,7 @@ def sheet_picture(part: Part, image_size: int, hairy: bool) -> np.ndarray:
     bright = np.where(alpha > 0.02, grey / np.maximum(around, 1.0), 0)
     seen = alpha > 0.3
     spread = bright[seen].std() if seen.any() else 1.0
-    bright = 1 + (bright - bright[seen].mean() if seen.any() else 1) * min(1.0, 0.28 / max(spread, 1e-3))
+    bright = 1 + (bright - bright[seen].mean() if seen.any() else 1) * min(1.0, 0.33 / max(spread, 1e-3))
     near = _blur(bright * alpha, 3.0) / np.maximum(_blur(alpha, 3.0), 1e-6)  # beyond the edges, which are blended
     bright = np.where(alpha > 0.5, bright, np.where(_blur(alpha, 3.0) > 1e-3, near, 1.0))
     # Brows and lashes cover more texels for a pixel than hair does.
