@@ -48,7 +48,7 @@ class SolidMesh(tf.Module):
         renderer: of the model.
         stand_in: [F, 3] triangles of skull and neck; none for a model that has its own.
         stand_in_normals: [K, 3] unit, unposed.
-        eyes: that replace the model's own, or None.
+        eyes: that replace the model's own, as sheets replace its lashes; or None.
         textured: whether the head's colour comes from an atlas.
     """
 
@@ -68,7 +68,8 @@ class SolidMesh(tf.Module):
         is_eye = _named(model, _EYES)[model.triangles].all(1)
         head, head_kinds = model.triangles, np.where(is_eye, EYE, HEAD)
         if eyes is not None:
-            head, head_kinds = head[~is_eye], head_kinds[~is_eye]
+            replaced = is_eye | _named(model, ("lash",))[model.triangles].all(1)
+            head, head_kinds = head[~replaced], head_kinds[~replaced]
         parts = [head, hair_module.triangles(), glasses_module.triangles(), body_module.triangles(), stand_in]
         parts += [] if eyes is None else [eyes.triangles]
         part_kinds = [HEAD, HAIR, GLASSES, BODY, HEAD, EYE_PART]

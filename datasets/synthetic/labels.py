@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from datasets.synthetic.background import Backdrop
 from datasets.synthetic.lamps import MAXIMUM, Lamps
 from renderer.face_model import FaceModel
 
@@ -136,14 +137,20 @@ class LabelDistribution:
             np.float32
         )
 
-    def lamps(self, rng: np.random.Generator) -> Lamps:
-        """A sky and one to three lamps, the first of them the key light."""
+    def lamps(self, rng: np.random.Generator, place: Backdrop | None = None) -> Lamps:
+        """A sky and one to three lamps, the first of them the key light.
+
+        With a `place` the key light comes from its bright side, and the sky has half of its tint.
+        """
         ambient = rng.uniform(*self.ambient) * self._colour(rng, 0.6)  # [3]
         directions, colours = np.tile([0.0, 0.0, 1.0], (MAXIMUM, 1)), np.zeros((MAXIMUM, 3))
         for number in range(rng.choice([1, 2, 3], p=[0.4, 0.4, 0.2])):
             strength = rng.uniform(*(self.key_light if number == 0 else self.fill_light))
             colours[number] = strength * self._colour(rng, 1.0)
             directions[number] = _direction(rng, number == 0)
+        if place is not None:
+            ambient = ambient * np.sqrt(place.ambient / place.ambient.mean())
+            directions[0, 0] = np.copysign(directions[0, 0], place.key_direction[0])
         # The camera's exposure: the surfaces that face it get a sensible mean shade.
         exposure = self.exposure_mean * math.exp(self.exposure_std * np.clip(rng.normal(), -2, 2))
         lamps = Lamps(ambient, rng.uniform(*self.sky_slope), directions, colours)
@@ -159,10 +166,12 @@ class LabelDistribution:
         tint = 0.25 * self.warmth_std * strength * np.clip(rng.normal(), -2, 2)
         return np.exp([warmth, tint, -warmth])
 
-    def image(self, model: FaceModel, identity: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, Lamps]:
+    def image(
+        self, model: FaceModel, identity: np.ndarray, rng: np.random.Generator, place: Backdrop | None = None
+    ) -> tuple[np.ndarray, Lamps]:
         """[size] float32, a whole coefficient vector of a person with the given `identity` (translation 0), and the
-        light that its harmonics stand for."""
-        expression, angles, lamps = self.expression(model, rng), self.angles(rng), self.lamps(rng)
+        light, at a `place` if there is one, that its harmonics stand for."""
+        expression, angles, lamps = self.expression(model, rng), self.angles(rng), self.lamps(rng, place)
         parts = [identity, expression, angles, lamps.coefficients(), np.zeros(3)]
         return np.concatenate(parts).astype(np.float32), lamps
 

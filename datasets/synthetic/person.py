@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from datasets.synthetic.looks import HairLook, draw_look
-from datasets.synthetic.population import Individual, Traits
+from datasets.synthetic.population import Individual
 from datasets.synthetic.style import HairStyle, Style
 
 _BARE_CHANCE = {"men": 0.13, "women": 0.012}  # shaven, or bald as men become
@@ -21,7 +21,7 @@ class Worn:
     look: HairLook | None
     brow: str
     lash: str
-    iris: str
+    iris: str  # the name of its picture
     colours: np.ndarray  # [3, 2, 3] of hair, brows and lashes at roots and tips, RGB 0-255
     finish: np.ndarray  # [5], the scene's sheet_look
 
@@ -38,7 +38,7 @@ class Person:
 
 def wear(
     style: Style,
-    traits: Traits | None,
+    individual: Individual,
     skin: np.ndarray,
     names: tuple[list[str], list[str], list[str], list[str]],
     rng: np.random.Generator,
@@ -47,12 +47,13 @@ def wear(
 
     Args:
         style: with the colour of the hair.
-        traits: of the person, or None.
+        individual: who it is.
         skin: [3] mean albedo.
         names: what there is.
         rng: draws it.
     """
     hair, brows, lashes, irises = names
+    traits = individual.traits
     male = float(rng.random() < 0.5) if traits is None else traits.male
     age = 35.0 if traits is None else traits.age
     bare = male * _BARE_CHANCE["men"] * (0.5 + age / 50) + (1 - male) * _BARE_CHANCE["women"]
@@ -64,13 +65,14 @@ def wear(
     root = colour * rng.uniform(0.68, 0.95)
     tip = colour * rng.uniform(1.0, 1.12 + 0.18 * light) + rng.choice([0, 0, 0, 18]) * np.array([1.0, 0.8, 0.5])
     brow = np.minimum(colour * rng.uniform(0.5, 0.8), 105) * 0.9
+    brow = brow if individual.brow is None else 0.85 * individual.brow
     thin = rng.uniform(0.25, 0.55) if male > 0.5 else rng.uniform(0.4, 0.9)
     finish = np.array([rng.uniform(0.01, 0.06), 0.45 + style.gloss, rng.uniform(0.75, 1.15), rng.uniform(0.7, 1.0), thin])
     worn = Worn(
         look=look,
         brow=brows[rng.integers(len(brows))],
         lash=lashes[rng.integers(len(lashes))],
-        iris=_iris(irises, float(skin.mean()), rng),
+        iris=_iris(irises, float(skin.mean()), rng) if individual.iris is None else irises[rng.integers(len(irises))],
         colours=np.clip(np.stack([[root, tip], [brow, brow], [_LASHES, _LASHES]]), 6, 240),
         finish=finish,
     )

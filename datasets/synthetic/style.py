@@ -169,29 +169,29 @@ _KINDS = {
 _BEARDLESS = ("bob", "long straight", "long wavy", "long with fringe", "tied back", "curly")
 
 
-def draw_style(lightness: float, brows: float, rng: np.random.Generator, traits: Traits | None = None) -> Style:
+def draw_style(
+    lightness: float,
+    brows: float,
+    rng: np.random.Generator,
+    traits: Traits | None = None,
+    colour: np.ndarray | None = None,
+) -> Style:
     """A style for a person: dark skin mostly has dark hair, and so have dark brows.
 
     Args:
         lightness: mean albedo of the skin, 0-255.
         brows: how light the brows are among brows on such skin, -1…1.
         rng: draws everything else.
-        traits: of the person, or None: then beards go with short hair, and grey hair with nothing.
+        traits: of the person, or None: then beards go with short hair.
+        colour: [3] of the hair, or None: then it goes with skin and brows.
     """
     light = float(np.clip((lightness - 85) / 80, 0, 1))
     hair = replace(hair_style(rng), uneven=tuple(rng.normal(0, (0.35, 0.3, 0.25))))
-    chances = np.array([light * often[0] + (1 - light) * often[1] for _, often in HAIR_COLOURS.values()])
-    shades = np.array([np.mean(colour) for colour, _ in HAIR_COLOURS.values()])
-    chances = chances * np.exp(1.2 * brows * np.clip((shades - 80) / 60, -1, 1))
-    base = np.array(list(HAIR_COLOURS.values())[rng.choice(len(chances), p=chances / chances.sum())][0], float)
-    if np.array_equal(base, HAIR_COLOURS["dyed"][0]):
-        base = base[rng.permutation(3)]
-    colour = np.clip(base * np.exp(rng.normal(0, 0.12)) * np.exp(rng.normal(0, 0.03, 3)), 18, 235)
-    if traits is not None:
-        colour = _greyed(colour, traits, rng)
+    own = _hair_colour(light, brows, rng)
+    colour = own if colour is None else np.asarray(colour, float)
     beard = 0.0
     bearded = hair.name not in _BEARDLESS if traits is None else traits.male > 0.7
-    if bearded and rng.random() < 0.55:
+    if bearded and rng.random() < (0.55 if traits is None else 0.3):
         beard = rng.choice([rng.uniform(0.1, 0.35), rng.uniform(0.5, 0.95)], p=[0.6, 0.4])
     return Style(
         hair=hair,
@@ -209,11 +209,13 @@ def draw_style(lightness: float, brows: float, rng: np.random.Generator, traits:
     )
 
 
-def _greyed(colour: np.ndarray, traits: Traits, rng: np.random.Generator) -> np.ndarray:
-    """`colour` with as much grey as the person's age brings; some women dye it away."""
-    share = 1 / (1 + np.exp(-(traits.age - rng.normal(54, 7)) / 4.5))
-    if traits.male < 0.5 and rng.random() < 0.45:
-        share *= 0.2
-    share *= 1 - 0.25 * traits.african
-    grey = rng.uniform(120, 205) * np.array([1.0, 0.985, 0.96])
-    return colour + (grey - colour) * share
+
+def _hair_colour(light: float, brows: float, rng: np.random.Generator) -> np.ndarray:
+    """[3] RGB 0-255: one of the colours, which differs a little from person to person."""
+    chances = np.array([light * often[0] + (1 - light) * often[1] for _, often in HAIR_COLOURS.values()])
+    shades = np.array([np.mean(colour) for colour, _ in HAIR_COLOURS.values()])
+    chances = chances * np.exp(1.2 * brows * np.clip((shades - 80) / 60, -1, 1))
+    base = np.array(list(HAIR_COLOURS.values())[rng.choice(len(chances), p=chances / chances.sum())][0], float)
+    if np.array_equal(base, HAIR_COLOURS["dyed"][0]):
+        base = base[rng.permutation(3)]
+    return np.clip(base * np.exp(rng.normal(0, 0.12)) * np.exp(rng.normal(0, 0.03, 3)), 18, 235)

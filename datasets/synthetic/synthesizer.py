@@ -12,7 +12,7 @@ import numpy as np
 from datasets.schema import Record
 from datasets.synthetic import body as body_module
 from datasets.synthetic import camera, glasses, hair
-from datasets.synthetic.background import background
+from datasets.synthetic.background import Backdrop, backdrop
 from datasets.synthetic.labels import LabelDistribution
 from datasets.synthetic.lamps import Lamps
 from datasets.synthetic.parts import FittedParts
@@ -35,6 +35,7 @@ BATCH = 32
 class _Label(NamedTuple):
     coefficients: np.ndarray  # [size] float32
     lamps: Lamps
+    place: Backdrop
 
 
 class Synthesizer:
@@ -126,17 +127,17 @@ class Synthesizer:
         labels = [self._label(index) for index in indices]
         coefficients = np.stack([label.coefficients for label in labels])
         shapes = self.renderer.shapes(coefficients).numpy()
-        drawn = [self._one(*each) for each in zip(indices, coefficients, shapes, strict=True)]
+        drawn = [self._one(*each) for each in zip(indices, labels, shapes, strict=True)]
         columns = {key: np.stack([one[key] for one in drawn]) for key in drawn[0]}
         columns = {key: v if v.dtype.kind == "i" else v.astype(np.float32) for key, v in columns.items()}
         lamps = [(m.lamps.ambient, m.lamps.slope, m.lamps.directions, m.lamps.colours) for m in labels]
         light = Lit(*(np.stack(column).astype(np.float32) for column in zip(*lamps, strict=True)))
         return Scene(coefficients=coefficients, shape=shapes, light=light, **columns)
 
-    def _one(self, index: int, coefficients: np.ndarray, shape: np.ndarray) -> dict[str, np.ndarray]:
+    def _one(self, index: int, label: _Label, shape: np.ndarray) -> dict[str, np.ndarray]:
         """The other fields of a Scene, for one image."""
         person = self.person(index % self.subjects)
-        style, angles = person.style, self.model.layout.split(coefficients)["angles"].astype(float)
+        style, angles = person.style, self.model.layout.split(label.coefficients)["angles"].astype(float)
         body = body_module.dress(
             chin=shape[self.model.landmarks[8]],
             width=self.scalp.width,
@@ -148,7 +149,7 @@ class Synthesizer:
         frame, frame_colour = glasses.frames(shape[self.model.landmarks], style)
         atlas = person.individual.atlas
         return {
-            "detail": self.complexion.detail(style),
+            "detail": self.complexion.detail(style) if atlas is None else np.ones((len(shape), 3), np.float32),
             "beard": self.complexion.beard(style),
             "roots": hair.coverage(self.scalp, style.hair),
             "atlas": np.ones((1, 1, 3)) if atlas is None else atlas.astype(np.float32),
@@ -159,7 +160,7 @@ class Synthesizer:
             "body_normals": body.normals,
             "body_colours": body.colours,
             "body_skin": body.skin,
-            "background": background(self.image_size, self._rng(_BACKGROUND, index)),
+            "background": label.place.image,
             "stand_in": self.stand_in.place(shape),
             "stand_in_colours": self.stand_in.colours(person.skin),
             "stand_in_roots": hair.coverage(self.stand_in, style.hair),
@@ -209,7 +210,7 @@ class Synthesizer:
         return {
             "eyes": eyes,
             "eye_normals": normals,
-            "iris": self.parts.irises[worn.iris],
+            "iris": self.parts.irises[worn.iris].coloured(person.individual.iris),
             "sheets": sheets,
             "sheet_values": values,
             "pictures": pictures,
@@ -219,7 +220,8 @@ class Synthesizer:
 
     def _label(self, index: int) -> _Label:
         identity = self.person(index % self.subjects).individual.identity
-        return _Label(*self.distribution.image(self.model, identity, self._rng(_LABELS, index)))
+        place = backdrop(self.image_size, self._rng(_BACKGROUND, index))
+        return _Label(*self.distribution.image(self.model, identity, self._rng(_LABELS, index), place), place)
 
     def _draw_person(self, subject: int) -> Person:
         rng = self._rng(_PERSON, subject)
@@ -231,12 +233,12 @@ class Synthesizer:
         if individual.atlas is not None:
             skin, usual = self._skin_of(individual.atlas), brow
         brows = float(np.clip((brow - usual).mean() / 25, -1, 1))
-        style = draw_style(float(skin.mean()), brows, rng, individual.traits)
+        style = draw_style(float(skin.mean()), brows, rng, individual.traits, individual.hair)
         worn = None
         if self.parts is not None:
             parts = self.parts
             names = (list(parts.hair), list(parts.brows), list(parts.lashes), list(parts.irises))
-            style, worn = wear(style, individual.traits, skin, names, rng)
+            style, worn = wear(style, individual, skin, names, rng)
         return Person(individual, style, skin, worn)
 
     def _skin_of(self, atlas: np.ndarray) -> np.ndarray:

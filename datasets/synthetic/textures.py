@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
@@ -41,20 +43,34 @@ def sheet_side(image_size: int) -> int:
     return int(np.clip(1 << round(np.log2(2 * image_size)), 128, 512))
 
 
-def iris_picture(name: str, picture: np.ndarray, image_size: int) -> np.ndarray:
-    """[H, W, 3] float32 RGB 0-255 of an eye; MakeHuman's brown is red, and its other colours are strong."""
+@dataclass(frozen=True, eq=False)
+class Iris:
+    """A picture of both eyes, whose irises may be given another colour."""
+
+    picture: np.ndarray  # [H, W, 3] float32, RGB 0-255
+    share: np.ndarray  # [H, W, 1] 0-1: iris, but for the pupil
+    pattern: np.ndarray  # [H, W, 1] its brightness, 1 on average
+
+    def coloured(self, colour: np.ndarray | None) -> np.ndarray:
+        """[H, W, 3] with irises of `colour` [3], RGB 0-255, or of their own."""
+        if colour is None:
+            return self.picture
+        return self.picture + (self.pattern * colour - self.picture) * self.share
+
+
+def iris_picture(name: str, picture: np.ndarray, image_size: int) -> Iris:
+    """The iris of `picture` [H, W, 4] RGBA; MakeHuman's brown is red, and its other colours are strong."""
     rgb = picture[..., :3].astype(np.float64)
     grey = rgb.mean(-1, keepdims=True)
-    colourful = np.clip((rgb.max(-1) - rgb.min(-1) - 28) / 25, 0, 1)[..., None]
-    if name == "brown":
-        mended = _BROWN * (grey / max(grey[colourful > 0.9].mean(), 1.0)) ** 0.7 + 6
-    else:
-        mended = grey + (rgb - grey) * 0.62
-    rgb = rgb + (mended - rgb) * colourful
-    white = (grey > 150) & (colourful < 0.5)
-    rgb = np.where(white, rgb * [1.06, 1.05, 1.05], rgb)
+    chroma = (rgb.max(-1) - rgb.min(-1))[..., None]
+    share = np.clip(np.maximum((chroma - 28) / 25, (150 - grey) / 25), 0, 1) * np.clip((grey - 18) / 14, 0, 1)
+    pattern = (grey / max(grey[share > 0.9].mean(), 1.0)) ** 0.8
+    mended = _BROWN * pattern if name == "brown" else grey + (rgb - grey) * 0.62
+    rgb = rgb + (mended - rgb) * share
+    rgb = np.where((grey > 150) & (share < 0.5), rgb * [1.06, 1.05, 1.05], rgb)
     side = int(np.clip(1 << round(np.log2(image_size / 2)), 32, 256))
-    return np.stack([_resize(rgb[..., k], side) for k in range(3)], -1).astype(np.float32)
+    small = np.stack([_resize(layer, side) for layer in (*np.moveaxis(rgb, -1, 0), share[..., 0], pattern[..., 0])], -1)
+    return Iris(small[..., :3], small[..., 3:4], small[..., 4:])
 
 
 def _resize(layer: np.ndarray, side: int) -> np.ndarray:
