@@ -166,14 +166,15 @@ def _in_stage_2(weights: LossWeights) -> LossWeights:
 def _method(resolution: int, channel_base: int, **published: Any) -> dict[int, dict[str, Any]]:
     """Both stages of the method's own run, with its loss weights, on StyleGAN2 of a size and as it was published."""
     both = dict(resolution=resolution, channel_base=channel_base, channel_max=512, mapping_layers=8, mapping_width=512,
-                mapping_lr_multiplier=0.01, layer_noise=True, pl_weight=2.0, pl_interval=4, pairs=8, tick_kimg=4,
-                image_kimg=100, snapshot_kimg=200, **published)  # fmt: skip
+                mapping_lr_multiplier=0.01, layer_noise=True, tick_kimg=4, image_kimg=100, snapshot_kimg=200,
+                **published)  # fmt: skip
     return {1: dict(kimg=15000, warmup_kimg=600, **both),
             2: dict(kimg=10000, weights=_in_stage_2(LossWeights()), **both)}  # fmt: skip
 
 
 # Batch, R1 penalty, learning rate and half-life are those that StyleGAN2-ADA's authors published for FFHQ.
-_PUBLISHED = dict(batch_size=64, learning_rate=0.0025, ema_kimg=20)
+_FFHQ = dict(pl_weight=2.0, pl_interval=4, pairs=8)
+_PUBLISHED = dict(batch_size=64, learning_rate=0.0025, ema_kimg=20, **_FFHQ)
 
 # The table of presets: only what differs from TrainingConfig's defaults. Commands, memory and time: docs/training.md.
 PRESETS: dict[str, dict[int, dict[str, Any]]] = {
@@ -200,7 +201,9 @@ PRESETS: dict[str, dict[int, dict[str, Any]]] = {
     "ffhq256": _method(256, 16384, r1_gamma=1.0, **_PUBLISHED),
     "ffhq256-full": _method(256, 32768, r1_gamma=1.0, **_PUBLISHED),
     "ffhq512": _method(512, 32768, r1_gamma=0.5, **_PUBLISHED),
-    "ffhq1024": _method(1024, 32768, r1_gamma=2.0, batch_size=32, learning_rate=0.002, ema_kimg=10),
+    "ffhq1024": _method(1024, 32768, r1_gamma=2.0, batch_size=32, learning_rate=0.002, ema_kimg=10, **_FFHQ),
+    # DiscoFaceGAN's own settings, to go on from its published network (docs/original.md), whose sizes are kept then.
+    "original256": _method(256, 32768, r1_gamma=10.0, batch_size=16, pairs=4, learning_rate=0.002, ema_kimg=10),
 }  # fmt: skip
 
 

@@ -104,7 +104,8 @@ class FaceRenderer(tf.Module):
     def rasterize(self, vertices: tf.Tensor) -> fb.Framebuffer:
         """The framebuffer of posed `vertices` [B, V, 3]: tensors [B, H, W, C] with row 0 at the top."""
         size = self.camera.image_size
-        return upright(rasterize(vertices, self.triangles, self._view_projection, (size, size)))
+        framebuffer = rasterize(vertices, self.triangles, self._view_projection, (size, size), differentiable=True)
+        return upright(framebuffer)
 
     def __call__(self, coefficients: tf.Tensor) -> Rendering:
         """Draws `coefficients` [B, size], or [B, lambda_size] (no translation)."""

@@ -18,8 +18,8 @@ _METHOD_SIGMA, _METHOD_RESOLUTION = 2.0, 256  # the method's blur, 5 × 5, and t
 def blur_of(resolution: int) -> tuple[int, float]:
     """Size and σ of the blur at `resolution` pixels: the method's 5 × 5 with σ 2 at 256, the same share of the face.
 
-    σ is at least half a pixel, because bilinear warping errs by fractions of a pixel at any resolution: 3 × 3 with σ 0.5
-    at 64 and below, 3 × 3 with σ 1 at 128, 9 × 9 with σ 4 at 512.
+    σ is at least half a pixel, because bilinear warping errs by fractions of a pixel at any resolution: 3 × 3 with
+    σ 0.5 at 64 and below, 3 × 3 with σ 1 at 128, 9 × 9 with σ 4 at 512.
     """
     sigma = max(_METHOD_SIGMA * resolution / _METHOD_RESOLUTION, 0.5)
     return 2 * max(round(sigma), 1) + 1, sigma
