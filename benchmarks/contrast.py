@@ -39,17 +39,30 @@ VARIATIONS = 5
 Figures = dict[str, float]
 
 
+def images_of(out: Path, name: str, count: int, seed: int) -> list[str]:
+    """The command, for `python`, that makes a folder of synthetic images."""
+    return [
+        "-m",
+        "datasets.make_synthetic",
+        "--image_size=32",
+        f"--out={out / name}",
+        f"--count={count}",
+        f"--seed={seed}",
+    ]
+
+
+def perception_of(out: Path, name: str, seed: int) -> list[str]:
+    """The command, for `python`, that trains a set of perception networks."""
+    return ["train_perception.py", f"--data={out / 'photographs'}", "--preset=quick", "--steps=800", "--minutes=60",
+            f"--out={out / name}", f"--seed={seed}"]  # fmt: skip
+
+
 def preparation(out: Path) -> list[list[str]]:
     """The commands, for `python`, of everything up to stage 1, in order; each does nothing where it is done."""
-    data = f"--data={out / 'photographs'}"
-    make = ["-m", "datasets.make_synthetic", "--image_size=32"]
-    perception = ["train_perception.py", data, "--preset=quick", "--steps=800", "--minutes=60"]
     return [
-        [*make, f"--out={out / 'photographs'}", "--count=4000", "--seed=0"],
-        [*make, f"--out={out / 'heldout'}", "--count=600", "--seed=1"],
-        ["-m", "vae.train", "--factor=all", data, f"--out={out / 'vae'}", "--preset=quick"],
-        [*perception, f"--out={out / 'perception'}", "--seed=0"],
-        [*perception, f"--out={out / 'judge'}", "--seed=1"],
+        images_of(out, "photographs", 4000, seed=0),
+        ["-m", "vae.train", "--factor=all", f"--data={out / 'photographs'}", f"--out={out / 'vae'}", "--preset=quick"],
+        perception_of(out, "perception", seed=0),
         ["train.py", "--stage=1", *SMALL, *assets(out), f"--kimg={STAGE_1_KIMG}", f"--imitate_kimg={IMITATE_KIMG}",
          "--warmup_kimg=0", f"--out={out / 'stage1'}"],
     ]  # fmt: skip
@@ -183,6 +196,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         run_all([command], args.out, 1)
     pairs = [(setting, seed) for seed in range(args.seeds) for setting in args.settings]
     run_all([stage_2(args.out, *pair, args.kimg) for pair in pairs], args.out, args.jobs)
+    for command in (images_of(args.out, "heldout", 600, seed=1), perception_of(args.out, "judge", seed=1)):
+        run_all([command], args.out, 1)
 
     from discoface_tf2.model_io import snapshot_path
     from discoface_tf2.perception import Perception

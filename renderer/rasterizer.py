@@ -55,9 +55,10 @@ def rasterize(
         A Framebuffer of tensors [B, L, height, width, channels]. Row 0 is the bottom of the picture (y = -1 in
         normalised device coordinates), and pixel centres lie at half-integers. foreground_mask is 1.0 or 0.0;
         triangle_id and vertex_ids are int32, those of triangle 0 where nothing is seen; barycentrics are perspective
-        correct, and 0 where nothing is seen. At equal depth the triangle with the lowest number comes first. A centre exactly on an edge is inside, and a triangle
-        without area has no inside. What lies before the near plane (z < -w) or from the far plane on (z ≥ w) is not
-        drawn, nor is a triangle with a corner that is not a finite number.
+        correct, and 0 where nothing is seen. At equal depth the triangle with the lowest number comes first. A centre
+        exactly on an edge is inside, and a triangle without area has no inside. What lies before the near plane
+        (z < -w) or from the far plane on (z ≥ w) is not drawn, nor is a triangle with a corner that is not a finite
+        number.
 
     Raises:
         ValueError: on wrong static shapes, or less than one layer; tensorflow-graphics' own messages.
