@@ -1,0 +1,1 @@
+"""Places behind a person, out of focus: rooms, streets, gardens, walls, lights at night."""
