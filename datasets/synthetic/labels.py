@@ -188,6 +188,8 @@ def _is(names: tuple[str, ...], actions: Iterable[str]) -> bool:
 
 _ACTIONS = {action for _, activations in COMBINATIONS.values() for action in activations}
 _ONE_WAY = ("jaw_open", "blink")  # their negatives would push the jaw through the teeth and the lids into the skull
+
+
 def _direction(rng: np.random.Generator, key: bool) -> np.ndarray:
     """[3] unit: where a light comes from; the key light mostly from above and in front, others from anywhere."""
     azimuth = np.radians(np.clip(rng.normal(0, 50 if key else 80), -130, 130))

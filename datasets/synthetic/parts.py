@@ -155,7 +155,9 @@ def _inside(places: np.ndarray, look: HairLook) -> np.ndarray:
     if look.cut is not None:
         inside = np.minimum(inside, y - look.cut)
     if look.fringe is not None:  # only what hangs before the face
-        inside = np.minimum(inside, y - look.fringe + 2.5 * np.maximum(np.abs(x) - 0.5, 0) + 3 * np.maximum(_EDGE - z, 0))
+        inside = np.minimum(
+            inside, y - look.fringe + 2.5 * np.maximum(np.abs(x) - 0.5, 0) + 3 * np.maximum(_EDGE - z, 0)
+        )
     return inside
 
 

@@ -67,7 +67,9 @@ def wear(
     brow = np.minimum(colour * rng.uniform(0.5, 0.8), 105) * 0.9
     brow = brow if individual.brow is None else 0.85 * individual.brow
     thin = rng.uniform(0.25, 0.55) if male > 0.5 else rng.uniform(0.4, 0.9)
-    finish = np.array([rng.uniform(0.01, 0.06), 0.45 + style.gloss, rng.uniform(0.75, 1.15), rng.uniform(0.7, 1.0), thin])
+    finish = np.array(
+        [rng.uniform(0.01, 0.06), 0.45 + style.gloss, rng.uniform(0.75, 1.15), rng.uniform(0.7, 1.0), thin]
+    )
     worn = Worn(
         look=look,
         brow=brows[rng.integers(len(brows))],
@@ -93,5 +95,7 @@ def _iris(irises: list[str], lightness: float, rng: np.random.Generator) -> str:
     brown = np.interp(lightness, [70, 120, 190], [0.985, 0.9, 0.42])
     if "brown" in irises and (not others or rng.random() < brown):
         return "brown"
-    often = np.array([{"brownlight": 3.0, "blue": 1.6, "grey": 1.5, "lightblue": 0.8}.get(name, 0.5) for name in others])
+    often = np.array(
+        [{"brownlight": 3.0, "blue": 1.6, "grey": 1.5, "lightblue": 0.8}.get(name, 0.5) for name in others]
+    )
     return others[rng.choice(len(others), p=often / often.sum())]

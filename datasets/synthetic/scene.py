@@ -74,7 +74,9 @@ class Scene(NamedTuple):
     sheet_values: np.ndarray  # [B, T, SHEET_VALUES], see there
     pictures: np.ndarray  # [B, 3] int32: which of the sheets' pictures hair, brows and lashes have
     sheet_colours: np.ndarray  # [B, 3, 2, 3] of each kind at roots and tips, RGB 0-255
-    sheet_look: np.ndarray  # [B, 5] raggedness of cut edges (decimetres), gloss, contrast of strands, opacity of brows and lashes
+    sheet_look: (
+        np.ndarray
+    )  # [B, 5] raggedness of cut edges (decimetres), gloss, contrast of strands, opacity of brows and lashes
 
 
 # Unposed normal (3) and tangent (3), uv (2), how far inside a cut (decimetres, negative outside), occlusion 0-1, and

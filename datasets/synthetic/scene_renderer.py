@@ -243,7 +243,9 @@ class SceneRenderer(tf.Module):
 
     def _opacity(self, kind: tf.Tensor, look: tf.Tensor) -> tf.Tensor:
         """[P, 1] factors of alpha: brows and lashes are thinner on some."""
-        return tf.where(kind == kinds.HAIR_SHEET, 1.0, tf.where(kind == kinds.BROW_SHEET, look[:, 3], look[:, 4]))[:, None]
+        return tf.where(kind == kinds.HAIR_SHEET, 1.0, tf.where(kind == kinds.BROW_SHEET, look[:, 3], look[:, 4]))[
+            :, None
+        ]
 
     def _develop(self, canvas: _Canvas, shares: tf.Tensor, scene: Scene) -> tuple[tf.Tensor, tf.Tensor]:
         """Images [B, S, S, 3] and masks [B, S, S] of the samples; row 0 becomes the top."""

@@ -209,7 +209,6 @@ def draw_style(
     )
 
 
-
 def _hair_colour(light: float, brows: float, rng: np.random.Generator) -> np.ndarray:
     """[3] RGB 0-255: one of the colours, which differs a little from person to person."""
     chances = np.array([light * often[0] + (1 - light) * often[1] for _, often in HAIR_COLOURS.values()])

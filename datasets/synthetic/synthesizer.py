@@ -110,7 +110,7 @@ class Synthesizer:
     def _finish(self, part: Sequence[int], scene: Scene) -> Iterator[Record]:
         pictures, masks, landmarks = (value.numpy() for value in self.renderer(scene))
         for place, index in enumerate(part):
-            rng = self._rng(_CAMERA, index)
+            rng, traits = self._rng(_CAMERA, index), self.person(index % self.subjects).individual.traits
             yield Record.from_arrays(
                 camera.expose(pictures[place], rng),
                 mask=masks[place],
@@ -119,6 +119,7 @@ class Synthesizer:
                 landmarks=landmarks[place],
                 subject=index % self.subjects,
                 name=f"synthetic-{self.seed}-{index:07d}",
+                traits=None if traits is None else traits.array(),
             )
 
     def _scene(self, part: Sequence[int]) -> Scene:

@@ -7,6 +7,7 @@ with eyes/materials/*.png.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -77,6 +78,18 @@ class Assets:
     def parts(self) -> Iterator[Part]:
         """All parts."""
         yield from (*self.hair.values(), *self.brows.values(), *self.lashes.values(), self.eyes)
+
+    def checksum(self) -> str:
+        """SHA-256 over meshes, bindings and pictures."""
+        digest = hashlib.sha256()
+        for part in self.parts():
+            arrays = (part.triangles, part.uv, part.uv_triangles, part.binding.corners, part.binding.weights,
+                      part.binding.offsets, part.texture)  # fmt: skip
+            for array in arrays:
+                digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
+        for picture in self.irises.values():
+            digest.update(np.ascontiguousarray(picture).tobytes())
+        return digest.hexdigest()
 
     def names(self) -> list[str]:
         """Every part by kind and name, for a manifest."""

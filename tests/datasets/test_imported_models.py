@@ -10,8 +10,8 @@ import pytest
 from datasets.schema import BACKGROUND, HAIR, SKIN
 from datasets.synthetic import hair
 from datasets.synthetic.labels import LabelDistribution
-from datasets.synthetic.synthesizer import Synthesizer
 from datasets.synthetic.style import HairStyle
+from datasets.synthetic.synthesizer import Synthesizer
 
 NAMES = ("jawOpen", "mouthSmile_L", "mouthSmile_R", "mouthClose", "browInnerUp_L", "eyeLookOut_L", "eyeLookIn_L",
          "eyeLookUp_L", "eyeLookDown_L", "tongueOut")  # fmt: skip
