@@ -150,7 +150,7 @@ def _gloss(model: FaceModel, mean: np.ndarray) -> np.ndarray:
     """[V]: how much the surface shines; most on lips, then along the nose and forehead."""
     points = mean[model.landmarks]
     width = np.linalg.norm(points[16] - points[0]) + 1e-6
-    nose, brow = points[30], points[[21, 22]].mean(0) + [0, 0.12 * width, 0]
+    nose, brow = points[30], points[[21, 22]].mean(0) + np.array([0, 0.12 * width, 0])
     near = [np.exp(-(((mean - place) / (reach * width)) ** 2).sum(1)) for place, reach in ((nose, 0.16), (brow, 0.25))]
     gloss = 0.75 + 0.9 * np.maximum(*near)
     gloss = np.where(_named(model, _WET), 2.2, gloss)

@@ -83,7 +83,7 @@ def surface_colour(surface: Surface, light: Light, shadow: tf.Tensor) -> tf.Tens
 
 
 def strand_colour(strands: Strands, light: Light, shadow: tf.Tensor) -> tf.Tensor:
-    """[P, 3] RGB of hair; a highlight along a ring about the light (Kajiya and Kay, 1989), and one of its own colour."""
+    """[P, 3] RGB of hair: a white highlight along a ring about the light (Kajiya and Kay, 1989), one of its colour."""
     view, normals = _to_camera(strands.positions), strands.normals
     open_sky = strands.occlusion[:, None]
     lit = light.sky(normals) * open_sky

@@ -129,8 +129,7 @@ class Synthesizer:
         coefficients = np.stack([label.coefficients for label in labels])
         shapes = self.renderer.shapes(coefficients).numpy()
         drawn = [self._one(*each) for each in zip(indices, labels, shapes, strict=True)]
-        columns = {key: np.stack([one[key] for one in drawn]) for key in drawn[0]}
-        columns = {key: v if v.dtype.kind == "i" else v.astype(np.float32) for key, v in columns.items()}
+        columns = {key: _stacked([one[key] for one in drawn]) for key in drawn[0]}
         lamps = [(m.lamps.ambient, m.lamps.slope, m.lamps.directions, m.lamps.colours) for m in labels]
         light = Lit(*(np.stack(column).astype(np.float32) for column in zip(*lamps, strict=True)))
         return Scene(coefficients=coefficients, shape=shapes, light=light, **columns)
@@ -153,7 +152,7 @@ class Synthesizer:
             "detail": self.complexion.detail(style) if atlas is None else np.ones((len(shape), 3), np.float32),
             "beard": self.complexion.beard(style),
             "roots": hair.coverage(self.scalp, style.hair),
-            "atlas": np.ones((1, 1, 3)) if atlas is None else atlas.astype(np.float32),
+            "atlas": np.ones((1, 1, 3)) if atlas is None else atlas,
             **self._grown_hair(person, shape),
             "glasses": frame,
             "glasses_colour": frame_colour,
@@ -251,6 +250,14 @@ class Synthesizer:
 
     def _rng(self, purpose: int, number: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, purpose, number))
+
+
+def _stacked(values: list[np.ndarray]) -> np.ndarray:
+    """One array of a batch, float32 unless whole numbers."""
+    result = np.empty((len(values), *values[0].shape), np.int32 if values[0].dtype.kind == "i" else np.float32)
+    for row, value in zip(result, values, strict=True):
+        row[...] = value
+    return result
 
 
 class _Albedo:
