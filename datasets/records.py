@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -123,7 +124,7 @@ class RecordWriter:
             raise ValueError(f"{self.folder}: no photograph was written")
         if self.manifest.layout is not None:
             buffer = io.BytesIO()
-            arrays = {"coeff": np.stack(coefficients), "subject": np.array(subjects, np.int32)}
+            arrays: dict[str, Any] = {"coeff": np.stack(coefficients), "subject": np.array(subjects, np.int32)}
             if traits:
                 arrays["traits"] = np.stack(traits)
             np.savez(buffer, **arrays)

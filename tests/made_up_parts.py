@@ -1,4 +1,4 @@
-"""A made-up folder of parts in MakeHuman's layout: a sheet as hair, two brows, lashes, and two eyes; bound to a plane."""
+"""A made-up folder of parts in MakeHuman's layout: sheets as hair, brows and lashes, and two eyes."""
 
 from __future__ import annotations
 

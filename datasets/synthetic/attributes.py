@@ -70,6 +70,9 @@ class SolidMesh(tf.Module):
         if eyes is not None:
             replaced = is_eye | _named(model, ("lash",))[model.triangles].all(1)
             head, head_kinds = head[~replaced], head_kinds[~replaced]
+        mean = renderer.shape(np.zeros((1, model.layout.size), np.float32)).numpy()[0]
+        dressed = _shoulders(model, mean)[head].all(1)
+        head, head_kinds = head[~dressed], head_kinds[~dressed]
         parts = [head, hair_module.triangles(), glasses_module.triangles(), body_module.triangles(), stand_in]
         parts += [] if eyes is None else [eyes.triangles]
         part_kinds = [HEAD, HAIR, GLASSES, BODY, HEAD, EYE_PART]
@@ -83,7 +86,6 @@ class SolidMesh(tf.Module):
         self._strands = tf.constant(hair_module.strand_coordinates())
         self._eye_uv = None if eyes is None else tf.constant(eyes.uv)
         self._uv = tf.constant(model.uv, tf.float32)
-        mean = renderer.shape(np.zeros((1, model.layout.size), np.float32)).numpy()[0]
         self._occlusion = tf.constant(_occlusion(model, mean), tf.float32)
         self._gloss = tf.constant(_gloss(model, mean), tf.float32)
 
@@ -135,6 +137,14 @@ class SolidMesh(tf.Module):
 def _named(model: FaceModel, starts: tuple[str, ...]) -> np.ndarray:
     """[V] bool: vertices of the regions whose names begin so."""
     return np.array([name.lower().startswith(starts) for name in model.region_names])[model.region]
+
+
+def _shoulders(model: FaceModel, mean: np.ndarray) -> np.ndarray:
+    """[V] bool: what clothes cover, which turn less than the head does."""
+    chin = mean[model.landmarks[8]]
+    low = np.clip((chin[1] - mean[:, 1] - 0.2) / 0.5, 0, 1)  # 0 under the chin … 1 at the collar
+    wide = np.abs(mean[:, 0]) > 0.95 - 0.3 * low
+    return (low >= 1) | ((low > 0) & wide)
 
 
 def _occlusion(model: FaceModel, mean: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from datasets.synthetic.population import Individual
 from datasets.synthetic.style import HairStyle, Style
 
 _BARE_CHANCE = {"men": 0.13, "women": 0.012}  # shaven, or bald as men become
+_PLUCKED, _BUSHY = ("eyebrow006", "eyebrow007"), ("eyebrow009", "eyebrow005")  # by the names of MakeHuman's brows
 _LASHES = np.array([22.0, 18.0, 16.0])
 
 
@@ -72,7 +73,7 @@ def wear(
     )
     worn = Worn(
         look=look,
-        brow=brows[rng.integers(len(brows))],
+        brow=_brow(brows, male, rng),
         lash=lashes[rng.integers(len(lashes))],
         iris=_iris(irises, float(skin.mean()), rng) if individual.iris is None else irises[rng.integers(len(irises))],
         colours=np.clip(np.stack([[root, tip], [brow, brow], [_LASHES, _LASHES]]), 6, 240),
@@ -87,6 +88,13 @@ def _bare_scalp(male: float, age: float, rng: np.random.Generator) -> HairStyle:
     if male > 0.5 and rng.random() < np.clip((age - 25) / 40, 0.1, 0.8):
         return HairStyle("bald", 0.0, 0.0, bald=rng.uniform(0.6, 0.9), density=density, recede=rng.uniform(0, 0.2))
     return HairStyle("shaved", 0.0, 0.0, density=density, recede=rng.uniform(0, 0.3) if male > 0.5 else 0.0)
+
+
+def _brow(brows: list[str], male: float, rng: np.random.Generator) -> str:
+    """Thin brows are women's, and bushy ones men's."""
+    unusual = _BUSHY if male < 0.5 else _PLUCKED
+    usual = [name for name in brows if name not in unusual] or brows
+    return usual[rng.integers(len(usual))]
 
 
 def _iris(irises: list[str], lightness: float, rng: np.random.Generator) -> str:

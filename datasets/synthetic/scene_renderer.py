@@ -77,12 +77,12 @@ class SceneRenderer(tf.Module):
         self._strands = tf.constant(_strand_textures()[None])
         self._shadow_size = max(64, min(192, 32 + image_size // 2 // 16 * 16 * 2))
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def shapes(self, coefficients: tf.Tensor) -> tf.Tensor:
         """Unposed heads [B, V, 3] of `coefficients` [B, size]."""
         return self.face.shape(coefficients)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def __call__(self, scene: Scene) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Images [B, S, S, 3] float RGB 0-255, masks [B, S, S] uint8 and landmarks [B, 68, 2] of a scene."""
         rotation = rotation_matrix(self.face.layout.split(scene.coefficients)["angles"])

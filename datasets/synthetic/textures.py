@@ -24,10 +24,9 @@ def sheet_picture(part: Part, image_size: int, hairy: bool) -> np.ndarray:
     grey = rgb @ [0.3, 0.59, 0.11] + 2.0
     wide = max(part.texture.shape[:2]) / 24
     around = _blur(grey * alpha, wide) / np.maximum(_blur(alpha, wide), 1e-4)
-    bright = np.where(alpha > 0.02, grey / np.maximum(around, 1.0), 0)
-    seen = alpha > 0.3
-    spread = bright[seen].std() if seen.any() else 1.0
-    bright = 1 + (bright - bright[seen].mean() if seen.any() else 1) * min(1.0, 0.33 / max(spread, 1e-3))
+    bright = np.where(alpha > 0.02, grey / np.maximum(around, 1.0), 1)
+    seen = alpha > 0.3 if (alpha > 0.3).any() else alpha >= 0
+    bright = 1 + (bright - bright[seen].mean()) * min(1.0, 0.33 / max(float(bright[seen].std()), 1e-3))
     near = _blur(bright * alpha, 3.0) / np.maximum(_blur(alpha, 3.0), 1e-6)  # beyond the edges, which are blended
     bright = np.where(alpha > 0.5, bright, np.where(_blur(alpha, 3.0) > 1e-3, near, 1.0))
     # Brows and lashes cover more texels for a pixel than hair does.

@@ -83,10 +83,11 @@ class Assets:
         """SHA-256 over meshes, bindings and pictures."""
         digest = hashlib.sha256()
         for part in self.parts():
-            arrays = (part.triangles, part.uv, part.uv_triangles, part.binding.corners, part.binding.weights,
-                      part.binding.offsets, part.texture)  # fmt: skip
+            binding = part.binding
+            arrays = [part.triangles, part.uv, part.uv_triangles, binding.corners, binding.weights, binding.offsets]
+            arrays += [] if part.texture is None else [part.texture]
             for array in arrays:
-                digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
+                digest.update(np.ascontiguousarray(array).tobytes())
         for picture in self.irises.values():
             digest.update(np.ascontiguousarray(picture).tobytes())
         return digest.hexdigest()

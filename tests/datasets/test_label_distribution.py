@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from datasets.synthetic.labels import COMBINATIONS, LabelDistribution, directional, harmonics
+from datasets.synthetic.background import backdrop
+from datasets.synthetic.labels import COMBINATIONS, LabelDistribution
+from datasets.synthetic.lamps import MAXIMUM, Lamps
 from renderer import lighting
 
 LAW = LabelDistribution()
@@ -17,17 +19,35 @@ def unit(rng, count):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def test_harmonics_are_the_renderers():
+def lit(lamps, normals):
+    """What the label says that white shows at `normals`."""
+    gamma = tf.constant(lamps.coefficients()[None])
+    return lighting.shade(tf.ones([1, len(normals), 3]), tf.constant(normals[None], tf.float32), gamma).numpy()[0]
+
+
+def test_a_sky_is_said_exactly_by_its_harmonics():
+    sky = Lamps(np.array([0.5, 0.6, 0.7]), 0.3, np.tile([0.0, 0.0, 1.0], (MAXIMUM, 1)), np.zeros((MAXIMUM, 3)))
     normals = unit(np.random.default_rng(0), 50)
-    np.testing.assert_allclose(harmonics(normals), lighting.harmonics(tf.constant(normals)), atol=1e-12)
+    np.testing.assert_allclose(lit(sky, normals), sky.irradiance(normals), atol=1e-5)
 
 
-def test_a_directional_light_is_the_best_quadratic_fit_of_the_clamped_cosine():
+def test_lamps_are_said_well_where_a_camera_looks_and_better_than_by_any_other_light():
     rng = np.random.default_rng(1)
-    normals, light = unit(rng, 200_000), unit(rng, 1)[0]
-    exact = np.maximum(0, normals @ light)
-    fitted, *_ = np.linalg.lstsq(harmonics(normals), exact, rcond=None)
-    np.testing.assert_allclose(directional(light), fitted, atol=2e-3)
+    normals = unit(rng, 4000)
+    normals[:, 2] = np.abs(normals[:, 2])
+    errors, others = [], []
+    drawn = [LAW.lamps(rng) for _ in range(30)]
+    for number, lamps in enumerate(drawn):
+        errors.append(np.abs(lit(lamps, normals) - lamps.irradiance(normals)).mean())
+        others.append(np.abs(lit(drawn[number - 1], normals) - lamps.irradiance(normals)).mean())
+    assert np.mean(errors) < 0.035 and max(errors) < 0.1 and np.mean(others) > 3 * np.mean(errors)
+
+
+def test_the_key_light_comes_from_the_bright_side_of_a_place():
+    for seed in range(20):
+        place = backdrop(32, np.random.default_rng(seed))
+        lamps = LAW.lamps(np.random.default_rng(seed), place)
+        assert lamps.directions[0, 0] * place.key_direction[0] >= 0
 
 
 def test_lights_leave_a_grey_face_well_exposed():
@@ -88,10 +108,10 @@ def test_models_without_names_get_normal_expressions(tiny_face_model):
     np.testing.assert_allclose(drawn.std(0), tiny_face_model.expression_std, rtol=0.07)
 
 
-def test_a_photograph_keeps_its_identity_and_is_not_moved(tiny_face_model):
+def test_an_image_keeps_its_identity_and_is_not_moved(tiny_face_model):
     rng = np.random.default_rng(7)
     identity = LAW.identity(tiny_face_model, rng)
-    one, two = (LAW.photograph(tiny_face_model, identity, rng) for _ in range(2))
+    one, two = (LAW.image(tiny_face_model, identity, rng)[0] for _ in range(2))
     layout = tiny_face_model.layout
     assert one.shape == (layout.size,) and one.dtype == np.float32
     np.testing.assert_array_equal(one[layout.slice("identity")], identity)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from made_up_parts import write_parts
 
+from datasets.make_synthetic import make_synthetic
 from datasets.schema import HAIR
 from datasets.synthetic.looks import HairLook, all_looks, draw_look
 from datasets.synthetic.parts import FittedParts
@@ -60,7 +61,7 @@ def test_hair_follows_the_head_and_its_mirror_image_is_one(parts, model):
     shape = model.mean_shape
     points, _ = hair_of(parts, shape, HairLook("long01"))
     moved, _ = hair_of(parts, shape + np.float32([0.1, 0.2, 0.3]), HairLook("long01"))
-    np.testing.assert_allclose(moved, points + [0.1, 0.2, 0.3], atol=1e-5)
+    np.testing.assert_allclose(moved - points, np.tile([0.1, 0.2, 0.3], (len(points), 1)), atol=1e-5)
     mirrored, values = hair_of(parts, shape, HairLook("long01", mirrored=True))
     np.testing.assert_allclose(np.sort(mirrored[:, 0]), np.sort(-points[:, 0]), atol=0.03)
     assert np.abs(np.linalg.norm(values[:, :3], axis=1) - 1).max() < 1e-5
@@ -157,3 +158,19 @@ def test_a_population_depends_on_its_generator_alone(model, images):
     first, again = (population.individual(np.random.default_rng(5)) for _ in range(2))
     np.testing.assert_array_equal(first.identity, again.identity)
     assert first.traits is None and first.atlas is None
+
+
+def test_workers_make_the_same_bytes_and_the_manifest_says_what_was_worn(model, tmp_path):
+    folder, face = tmp_path / "parts", tmp_path / "face.npz"
+    write_parts(folder, model.mean_shape.astype(float))
+    model.save(face)
+    made = {
+        workers: make_synthetic(
+            tmp_path / str(workers), count=4, image_size=SIZE, shards=2, face_model=face, assets=folder, workers=workers
+        )
+        for workers in (1, 2)
+    }
+    assert made[1].options["assets"]["licence"].startswith("CC0") and made[1].options == made[2].options
+    assert "hair/long01" in made[1].options["assets"]["parts"]
+    for path in (tmp_path / "1").iterdir():
+        assert path.read_bytes() == (tmp_path / "2" / path.name).read_bytes(), path.name

@@ -9,6 +9,7 @@ from made_up_parts import write_part, write_parts
 from renderer.makehuman.assets import BASE_VERTICES, read_assets, read_part, read_texture
 
 BASE = np.random.default_rng(0).uniform(-1, 1, (60, 3))
+MOVE = np.array([1.0, 2.0, 3.0])
 
 
 def base_mesh(vertices=BASE):
@@ -38,8 +39,8 @@ def test_a_part_on_its_own_head_is_as_drawn_and_follows_others(folder):
         fitted = part.binding.fit(base_mesh())
         np.testing.assert_allclose(fitted[0, 1:], part.vertices[1:], atol=2e-5)  # vertex 0 sits on a vertex
         assert set(part.binding.base_vertices()) <= set(range(60))
-        moved = part.binding.fit(base_mesh(BASE + [1.0, 2.0, 3.0]))
-        np.testing.assert_allclose(moved, fitted + [1.0, 2.0, 3.0], atol=1e-5)
+        moved = part.binding.fit(base_mesh(BASE + MOVE))
+        np.testing.assert_allclose(moved, fitted + MOVE, atol=1e-5)
         wide = part.binding.fit(base_mesh(BASE * [1.5, 1, 1]))
         np.testing.assert_allclose(wide, fitted * [1.5, 1, 1], atol=2e-5)  # offsets grow along x
 
