@@ -189,7 +189,7 @@ def _house_names(name: str) -> tuple[str, ...]:
 
 
 def _parted(name: str) -> tuple[str, str]:
-    """An expression's name without its side, and the side: `mouthSmile_L` and `mouthSmileLeft` are mouthSmile, _left."""
+    """`mouthSmile_L` and `mouthSmileLeft` are (`mouthSmile`, `_left`); a name without a side keeps it all."""
     match = re.fullmatch(r"(.+?)(?:_([LR])|(Left|Right))", name)
     return (match[1], "_left" if (match[2] or match[3])[0] == "L" else "_right") if match else (name, "")
 
