@@ -64,6 +64,8 @@ def inspect(path: str | Path, out: str | Path | None = None, face_model: str | N
     last, units = scans[-1][0], _deviations(manifest, face_model)
     if manifest is not None and manifest.layout is not None and last.coefficients:
         print(_coefficient_table(np.array(last.coefficients), manifest.layout, units))
+    if manifest is not None and last.traits:
+        print(_trait_table(np.array(last.traits), manifest.options.get("traits")))
     drawn = [] if out is None else _draw(last, manifest, units, out)
     records = sum(scan.count for scan, _ in scans)
     seconds = time.perf_counter() - began
@@ -125,6 +127,17 @@ def _coefficient_table(values: np.ndarray, layout: CoefficientLayout, units: dic
             part, name = np.rad2deg(part), "pose (degrees)"
         figures = (part.mean(), np.sqrt(part.var(axis=0).mean()), part.min(), part.max())
         lines.append(f"  {name:22}{figures[0]:9.3f}{figures[1]:11.3f}{figures[2]:9.2f}{figures[3]:9.2f}")
+    return "\n".join(lines)
+
+
+def _trait_table(values: np.ndarray, names: object) -> str:
+    """Mean and quantiles of what the writer knows of the persons, a line for each trait."""
+    quantiles = (0.05, 0.25, 0.5, 0.75, 0.95)
+    lines = [f"\n  {'traits':22}{'mean':>9}" + "".join(f"{f'{share:.0%}':>9}" for share in quantiles)]
+    labels = names if isinstance(names, list) and len(names) == values.shape[1] else range(values.shape[1])
+    for label, column in zip(labels, values.T, strict=True):
+        figures = (column.mean(), *np.quantile(column, quantiles))
+        lines.append(f"  {label!s:22}" + "".join(f"{figure:9.2f}" for figure in figures))
     return "\n".join(lines)
 
 
