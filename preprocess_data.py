@@ -34,7 +34,7 @@ from datasets.photographs.outcome import Outcome
 from datasets.photographs.report import write_report
 from datasets.photographs.settings import Settings
 from datasets.photographs.target import TargetError, remove_unfinished
-from datasets.photographs.workers import Failure, use_one_thread, work
+from datasets.photographs.workers import Failure, usable_cores, use_one_thread, work
 
 if TYPE_CHECKING:  # it brings TensorFlow along, which a usage error need not wait for
     from datasets.photographs.preparing import Preparer
@@ -179,6 +179,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"left aside {search.others.total()} files of other kinds ({kinds})")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from datasets.photographs.dataset import check_folder, contact_sheet, write_records
+    from datasets.photographs.detection import weight_files
     from renderer.face_model import load_face_model
 
     check_folder(out, arguments.image_size)
@@ -193,6 +194,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     perception = _perception(arguments.perception_dir)
     model = load_face_model(arguments.face_model)
+    if any(photograph.landmarks is None for photograph in search.photographs):
+        weight_files()  # the detector will be needed
     if perception is not None:  # before anything is made
         from discoface_tf2.perception.photographs import CropReconstruction
 
@@ -206,7 +209,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     source = arguments.face_model if arguments.face_model == "builtin" else str(Path(arguments.face_model).resolve())
     networks = None if perception is None else str(perception.resolve())
     make = functools.partial(make_preparer, source, networks, str(out.resolve()), settings)
-    workers = len(os.sched_getaffinity(0)) if arguments.workers is None else arguments.workers
+    workers = usable_cores() if arguments.workers is None else arguments.workers
     with Journal(out, options) as journal:
         remove_unfinished(out)
         outcomes = prepare(search.photographs, journal, make, workers, arguments.beam)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+MTCNN = "mtcnn==1.0.0"  # datasets/photographs/detection.py knows this version's weights
+
 setup(
     name="discoface_tf2",
     version="0.1.0",
@@ -16,20 +18,32 @@ setup(
     install_requires=[
         "tensorflow>=2.21,<2.22",
         "keras>=3.15,<4",
-        # Python 3.12 and newer: `pip install --no-deps tensorflow-graphics==2021.12.3` (it asks for tensorflow-addons).
+        # It asks for tensorflow-addons, which it does not import for us and which ends at Python 3.11. Beyond:
+        # `pip install --no-deps tensorflow-graphics==2021.12.3`, with what it does import:
         "tensorflow-graphics==2021.12.3; python_version < '3.12'",
+        "absl-py",
+        "six",
         "numpy>=2",
         "scipy",
         "pillow",
-        "h5py",
         "matplotlib",
         "tensorboard",
         "tqdm",
-        "mtcnn",  # faces in photographs; its weights are in the wheel
     ],
     extras_require={
         "beam": ["apache-beam"],  # photographs on many machines; brings protobuf 6
+        "photographs": [MTCNN],  # preprocess_data.py without --lm_path; its weights are in the wheel, and checked
         "video": ["av"],  # turntables as .mp4; .gif needs nothing
-        "test": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "build", "av"],
+        "test": [
+            "pytest",
+            "pytest-xdist",
+            "hypothesis",
+            "ruff",
+            "mypy",
+            "av",
+            "build",
+            "setuptools>=77",  # builds the wheel without fetching anything
+            MTCNN,
+        ],
     },
 )

@@ -128,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.data,
             image_size=config.resolution,
             batch_size=batch,
-            seed=config.seed,
+            seed=config.draw_seed,
             mirror=config.mirror,
             start=start,
             shard=shard,

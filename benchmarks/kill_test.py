@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import random
 import signal
 import subprocess
@@ -25,6 +26,7 @@ import numpy as np
 
 ROOT = Path(__file__).parents[1]
 MOMENTS = ("start", "train", "save")
+_KILLED = 1 if os.name == "nt" else -signal.SIGKILL  # exit code of a process that was killed
 _PATIENCE = 900.0  # seconds until a process that says nothing is given up
 
 
@@ -93,8 +95,8 @@ def life(run: list[str], out: Path, log: Path, moment: str, delay: float) -> boo
                 time.sleep(delay)
                 break
             time.sleep(0.001 if moment == "save" else 0.05)
-        process.send_signal(signal.SIGKILL)
-        return process.wait() == -signal.SIGKILL
+        process.kill()
+        return process.wait() == _KILLED
 
 
 def finish(run: list[str], log: Path) -> None:

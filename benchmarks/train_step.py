@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import sys
 import tempfile
 import time
@@ -200,7 +201,8 @@ def report(case: Case, rounds: int) -> None:
         print(
             f"{name:14s}{batch / wall:9.1f}{1000 * wall / batch:10.2f}{1000 * cpu / batch:12.2f}{wall / bare_wall:9.2f}"
         )
-    print(f"peak memory {memory()['memory/host_peak_GB']:.2f} GB, TensorFlow and three sets of networks included\n")
+    peak = memory().get("memory/host_peak_GB", math.nan)
+    print(f"peak memory {peak:.2f} GB, TensorFlow and three sets of networks included\n")
     parts = dict(case.parts())
     for run in parts.values():
         run()

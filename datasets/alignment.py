@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from renderer.camera import Camera
 from renderer.face_model import FaceModel
+from renderer.landmarks import FIVE_OF_68
 
 LANDMARK_NAMES = (
     "eye on the picture's left",
@@ -89,8 +90,7 @@ def standard_landmarks(face_model: FaceModel) -> np.ndarray:
 
 def five_landmarks(points: np.ndarray) -> np.ndarray:
     """68 iBUG landmarks [..., 68, D] → eyes, nose tip and mouth corners [..., 5, D]."""
-    left, right = (points[..., list(corners), :].mean(axis=-2) for corners in ((36, 39), (42, 45)))
-    return np.stack([left, right, points[..., 30, :], points[..., 48, :], points[..., 54, :]], axis=-2)
+    return np.einsum("ij,...jd->...id", FIVE_OF_68, points)
 
 
 def fit_weak_perspective(picture: np.ndarray, model: np.ndarray) -> WeakPerspective:

@@ -1,7 +1,8 @@
 """The folder of records that every photograph of this project lives in: the writer, and the names that users need.
 
 A dataset is a folder: `dataset.json` (the manifest), `shard-00000-of-00008.tfrecord`, … and, where coefficients are
-known, `coefficients.npz` (`coeff` [N, size] float32, `subject` [N] int32, in the order of the shards).
+known, `coefficients.npz` (`coeff` [N, size] float32, `subject` [N] int32, and `traits` [N, K] float32 where the writer
+knows the people's, which its options name; in the order of the shards).
 docs/datasets.md has the schema; `load_dataset` yields the folder as a `tf.data.Dataset`.
 """
 
@@ -111,17 +112,21 @@ class RecordWriter:
         """
         if self.missing():
             raise ValueError(f"{self.folder}: shards {self.missing()} are not written yet")
-        coefficients, subjects, counts = [], [], []
+        coefficients, subjects, traits, counts = [], [], [], []
         for shard in range(self.manifest.shards):
             records = [Record.parse(serialized) for _, serialized in iterate_shard(self.shard_path(shard))]
             counts.append(len(records))
             coefficients += [record.coefficients for record in records if record.coefficients is not None]
             subjects += [record.subject for record in records]
+            traits += [record.traits for record in records if record.traits is not None]
         if not sum(counts):
             raise ValueError(f"{self.folder}: no photograph was written")
         if self.manifest.layout is not None:
             buffer = io.BytesIO()
-            np.savez(buffer, coeff=np.stack(coefficients), subject=np.array(subjects, np.int32))
+            arrays = {"coeff": np.stack(coefficients), "subject": np.array(subjects, np.int32)}
+            if traits:
+                arrays["traits"] = np.stack(traits)
+            np.savez(buffer, **arrays)
             _replace(self.folder / COEFFICIENTS, buffer.getvalue())
         self.manifest = replace(self.manifest, shard_counts=tuple(counts))
         _replace(self.folder / MANIFEST, self.manifest.to_json().encode())
@@ -134,6 +139,9 @@ class RecordWriter:
         for key in ("coefficients", "landmarks", "mask"):
             if (getattr(record, key) is not None) != (key in manifest.fields):
                 raise ValueError(f"record {record.name!r}: {key} does not agree with the fields {manifest.fields}")
+        known = manifest.options.get("traits") or ()
+        if (0 if record.traits is None else record.traits.size) != len(known):
+            raise ValueError(f"record {record.name!r}: traits do not agree with the manifest's {list(known)}")
         length = 0 if record.coefficients is None else record.coefficients.size
         if manifest.layout is not None and length != manifest.layout.size:
             raise ValueError(f"record: expected {manifest.layout.size} coefficients. Received: {length}")

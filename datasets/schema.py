@@ -35,6 +35,7 @@ class Record:
     mask: bytes | None = None  # a PNG file, one channel: 0 background, 1 skin, 2 hair
     subject: int = -1
     name: str = ""
+    traits: np.ndarray | None = None  # [K] float32: what the writer knows of the person; its options name them
 
     @classmethod
     def from_arrays(
@@ -47,6 +48,7 @@ class Record:
         landmarks: np.ndarray | None = None,
         subject: int = -1,
         name: str = "",
+        traits: np.ndarray | None = None,
     ) -> Record:
         """Encodes `image` [H, W, 3] uint8 as PNG (or JPEG at `jpeg_quality`) and `mask` [H, W] uint8 as PNG."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
@@ -65,6 +67,7 @@ class Record:
             mask=None if mask is None else _encode(mask.astype(np.uint8), None),
             subject=int(subject),
             name=name,
+            traits=None if traits is None else np.asarray(traits, np.float32).reshape(-1),
         )
 
     def serialize(self) -> bytes:
@@ -80,6 +83,8 @@ class Record:
             "subject": _ints(self.subject),
             "name": _bytes(self.name.encode()),
         }
+        if self.traits is not None:
+            features["traits"] = _floats(self.traits)
         return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
 
     @classmethod
@@ -110,6 +115,7 @@ class Record:
             mask=first("mask", "bytes_list", b"") or None,
             subject=first("subject", "int64_list", -1),
             name=first("name", "bytes_list", b"").decode(),
+            traits=np.array(feature["traits"].float_list.value, np.float32) if "traits" in feature else None,
         )
 
     def pixels(self) -> np.ndarray:

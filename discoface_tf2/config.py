@@ -78,7 +78,7 @@ class TrainingConfig:
     pl_weight: float = 0.0  # path-length regularisation; 0: none
     pl_interval: int = 8
     ema_kimg: float = 10.0  # half-life of the generator's moving average
-    ema_rampup: float = 0.05  # … but at most this share of what has been shown
+    ema_rampup: float = 0.05  # … but at most this share of what has been shown; not in a run from a snapshot
     ada_target: float = 0.0  # adaptive augmentation: the r_t that it keeps, 0.6 in the paper; 0: none
     ada_kimg: float = 500.0  # in which its strength p could go from 0 to 1
     ada_interval: int = 4  # steps between changes of p
@@ -122,6 +122,11 @@ class TrainingConfig:
             return "imitate"
         return "warmup" if kimg < self.imitate_kimg + self.warmup_kimg else "imitative"
 
+    @property
+    def draw_seed(self) -> int:
+        """Seed of the stage's draws and of the photographs' order: stage 2 does not repeat those of stage 1."""
+        return self.seed + (self.stage - 1) * 2**32
+
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and texts, as `options.json` holds them."""
         return dataclasses.asdict(self)
@@ -149,47 +154,56 @@ _EARLY = dataclasses.replace(_AT_64, landmarks=500.0, expression=5.0, image_l1=2
 # R1 penalty: StyleGAN2's own rule, 0.0002 · 64² / 16, would be 0.05.
 # λ is standardised: expressions and angles are small beside 62 numbers of identity and 32 of noise. After 6 kimg of
 # imitation the L1 term is 0.270 with it, 0.322 without, and without it expression had not been learnt after 240 kimg.
-_SHORT = dict(standardize_input=True, weights=_AT_64, mapping_lr_multiplier=1.0, r1_gamma=1.0, l1_resolution=64,
+_SHORT = dict(standardize_input=True, mapping_lr_multiplier=1.0, r1_gamma=1.0, l1_resolution=64,
               imitate_learning_rate=0.012)  # fmt: skip
-_DEMO = {**_SHORT, "weights": _EARLY}
+
+
+def _in_stage_2(weights: LossWeights) -> LossWeights:
+    """The weights of stage 1 as stage 2 has them: landmarks count a fifth, as in the method (500, then 100)."""
+    return dataclasses.replace(weights, landmarks=weights.landmarks / 5)
 
 
 def _method(resolution: int, channel_base: int, **published: Any) -> dict[int, dict[str, Any]]:
     """Both stages of the method's own run, with its loss weights, on StyleGAN2 of a size and as it was published."""
     both = dict(resolution=resolution, channel_base=channel_base, channel_max=512, mapping_layers=8, mapping_width=512,
-                mapping_lr_multiplier=0.01, layer_noise=True, pl_weight=2.0, pl_interval=4, pairs=8, tick_kimg=4,
-                image_kimg=100, snapshot_kimg=200, **published)  # fmt: skip
+                mapping_lr_multiplier=0.01, layer_noise=True, tick_kimg=4, image_kimg=100, snapshot_kimg=200,
+                **published)  # fmt: skip
     return {1: dict(kimg=15000, warmup_kimg=600, **both),
-            2: dict(kimg=10000, weights=LossWeights(landmarks=100.0), **both)}  # fmt: skip
+            2: dict(kimg=10000, weights=_in_stage_2(LossWeights()), **both)}  # fmt: skip
 
 
 # Batch, R1 penalty, learning rate and half-life are those that StyleGAN2-ADA's authors published for FFHQ.
-_PUBLISHED = dict(batch_size=64, learning_rate=0.0025, ema_kimg=20)
+_FFHQ = dict(pl_weight=2.0, pl_interval=4, pairs=8)
+_PUBLISHED = dict(batch_size=64, learning_rate=0.0025, ema_kimg=20, **_FFHQ)
 
 # The table of presets: only what differs from TrainingConfig's defaults. Commands, memory and time: docs/training.md.
 PRESETS: dict[str, dict[int, dict[str, Any]]] = {
     # The demo of the README: minutes on two cores.
     "demo64": {
         1: dict(kimg=76, imitate_kimg=60, warmup_kimg=10, ema_kimg=1, snapshot_kimg=20, image_kimg=2, tick_kimg=0.5,
-                **_DEMO),
-        2: dict(kimg=4, ema_kimg=1, snapshot_kimg=5, image_kimg=1, tick_kimg=0.5, **_DEMO),
+                weights=_EARLY, **_SHORT),
+        2: dict(kimg=4, ema_kimg=1, snapshot_kimg=5, image_kimg=1, tick_kimg=0.5, weights=_in_stage_2(_EARLY),
+                **_SHORT),
     },
     # Hours on two cores: the run of docs/results.md.
     "synthetic64": {
-        1: dict(kimg=250, imitate_kimg=60, warmup_kimg=10, ema_kimg=5, snapshot_kimg=20, **_SHORT),
-        2: dict(kimg=50, ema_kimg=5, snapshot_kimg=20, **_SHORT),
+        1: dict(kimg=250, imitate_kimg=60, warmup_kimg=10, ema_kimg=5, snapshot_kimg=20, weights=_AT_64, **_SHORT),
+        2: dict(kimg=50, ema_kimg=5, snapshot_kimg=20, weights=_in_stage_2(_AT_64), **_SHORT),
     },
     # The same at twice the size, with the same channels from 64 × 64 down.
     "synthetic128": {
         1: dict(kimg=250, imitate_kimg=60, warmup_kimg=10, ema_kimg=5, snapshot_kimg=20, resolution=128,
-                channel_base=4096, **_SHORT),
-        2: dict(kimg=50, ema_kimg=5, snapshot_kimg=20, resolution=128, channel_base=4096, **_SHORT),
+                channel_base=4096, weights=_AT_64, **_SHORT),
+        2: dict(kimg=50, ema_kimg=5, snapshot_kimg=20, resolution=128, channel_base=4096,
+                weights=_in_stage_2(_AT_64), **_SHORT),
     },
     # For GPUs, with FFHQ and the Basel model. At 256 the published width is half of StyleGAN2's.
     "ffhq256": _method(256, 16384, r1_gamma=1.0, **_PUBLISHED),
     "ffhq256-full": _method(256, 32768, r1_gamma=1.0, **_PUBLISHED),
     "ffhq512": _method(512, 32768, r1_gamma=0.5, **_PUBLISHED),
-    "ffhq1024": _method(1024, 32768, r1_gamma=2.0, batch_size=32, learning_rate=0.002, ema_kimg=10),
+    "ffhq1024": _method(1024, 32768, r1_gamma=2.0, batch_size=32, learning_rate=0.002, ema_kimg=10, **_FFHQ),
+    # DiscoFaceGAN's own settings, to go on from its published network (docs/original.md), whose sizes are kept then.
+    "original256": _method(256, 32768, r1_gamma=10.0, batch_size=16, pairs=4, learning_rate=0.002, ema_kimg=10),
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from renderer.files import save_npz
 from renderer.layout import CoefficientLayout
+from renderer.texture_map import TextureMap
 
 FORMAT = "discoface_tf2 face model, version 1"
 
@@ -47,6 +49,9 @@ class FaceModel:
     source: str = ""
     licence: str = ""
     manifest: dict[str, object] = field(default_factory=dict)  # whatever else the importer wants remembered
+    texture_map: TextureMap | None = None  # the same albedo over uv, finer than the vertices; of the same components
+    welded: np.ndarray | None = None  # [V] int32: the vertex whose normal each has; seams of uv double vertices
+    extras: Mapping[str, np.ndarray] = field(default_factory=dict)  # further arrays that an importer keeps, by name
 
     def __post_init__(self) -> None:
         layout, vertices = self.layout, len(self.mean_shape)
@@ -71,7 +76,19 @@ class FaceModel:
                 raise ValueError(f"face model {self.name!r}: {key} should have shape {shape}. Received: {value.shape}")
             if value.dtype.kind == "f" and not np.isfinite(value).all():
                 raise ValueError(f"face model {self.name!r}: {key} holds NaN or infinity")
-        for key, limit in (("triangles", vertices), ("landmarks", vertices), ("region", len(self.region_names))):
+        if self.texture_map is not None and self.texture_map.components != layout.texture:
+            raise ValueError(
+                f"face model {self.name!r}: texture_map should have {layout.texture} components. "
+                f"Received: {self.texture_map.components}"
+            )
+        numbers = {"triangles": vertices, "landmarks": vertices, "region": len(self.region_names)}
+        if self.welded is not None:
+            if self.welded.shape != (vertices,):
+                raise ValueError(
+                    f"face model {self.name!r}: welded should have shape {(vertices,)}. Received: {self.welded.shape}"
+                )
+            numbers["welded"] = vertices
+        for key, limit in numbers.items():
             value = getattr(self, key)
             if value.size and (value.min() < 0 or value.max() >= limit):
                 raise ValueError(
@@ -98,9 +115,16 @@ class FaceModel:
     def checksum(self) -> str:
         """SHA-256 over the arrays in field order: two models with the same checksum draw the same pictures."""
         digest = hashlib.sha256()
-        for key in _ARRAYS:
-            digest.update(np.ascontiguousarray(getattr(self, key)).tobytes())
+        for array in (*(getattr(self, key) for key in _ARRAYS), *self._optional_arrays().values()):
+            digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+    def _optional_arrays(self) -> dict[str, np.ndarray]:
+        """What not every model has, by its name in the file, in a fixed order."""
+        arrays = {f"{_EXTRA}{name}": self.extras[name] for name in sorted(self.extras)}
+        if self.texture_map is not None:
+            arrays |= {"texture_map_mean": self.texture_map.mean, "texture_map_basis": self.texture_map.basis}
+        return arrays if self.welded is None else {**arrays, "welded": self.welded}
 
     def save(self, path: str | Path) -> None:
         """Writes one `.npz` (no pickles) with a JSON manifest: source, licence, sizes, units, names, checksum."""
@@ -114,10 +138,11 @@ class FaceModel:
             "checksum": self.checksum(),
             "extra": self.manifest,
         }
-        arrays = {key: getattr(self, key) for key in _ARRAYS}
+        arrays = {key: getattr(self, key) for key in _ARRAYS} | self._optional_arrays()
         save_npz({"manifest": np.array(json.dumps(manifest)), **arrays}, Path(path))
 
 
+_EXTRA = "extra."  # before the names of extras in the file
 _ARRAYS = tuple(f.name for f in fields(FaceModel) if f.type == "np.ndarray")
 _TEXTS = ("name", "source", "licence", "region_names", "shape_names", "texture_names", "expression_names")
 
@@ -138,6 +163,7 @@ def load_face_model(source: str | Path = "builtin") -> FaceModel:
         with np.load(path, allow_pickle=False) as stored:
             manifest = json.loads(str(_member(stored, "manifest")))
             arrays = {key: _member(stored, key) for key in _ARRAYS}
+            optional = {key: _member(stored, key) for key in stored.files if _is_optional(key)}
     except Exception as error:  # a damaged archive can fail in any of zipfile, zlib and numpy, each with its own errors
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         if "allow_pickle" in reason:  # numpy's advice is not ours
@@ -146,16 +172,21 @@ def load_face_model(source: str | Path = "builtin") -> FaceModel:
     found = manifest.get("format") if isinstance(manifest, dict) else None
     if found != FORMAT:
         raise ValueError(f"{path}: expected the format {FORMAT!r}. Received: {found!r}")
-    for key, value in arrays.items():
+    for key, value in (arrays | optional).items():
         kind = _KINDS.get(key, "f")
-        if value.dtype.kind != kind:
+        if value.dtype.kind != kind and not key.startswith(_EXTRA):
             raise ValueError(f"{path}: {key} should be of numpy's kind {kind!r}. Received: {value.dtype}")
     extra = manifest.get("extra", {})
     if not isinstance(extra, dict):
         raise ValueError(f"{path}: extra, in its manifest, should be an object. Received: {type(extra).__name__}")
     values: dict[str, Any] = {**arrays, **{key: _text(path, manifest, key) for key in _TEXTS}}
     try:
-        model = FaceModel(**values, manifest=extra)
+        if "texture_map_mean" in optional or "texture_map_basis" in optional:
+            values["texture_map"] = TextureMap(optional["texture_map_mean"], optional["texture_map_basis"])
+        values["extras"] = {key[len(_EXTRA) :]: array for key, array in optional.items() if key.startswith(_EXTRA)}
+        model = FaceModel(**values, welded=optional.get("welded"), manifest=extra)
+    except KeyError as error:
+        raise ValueError(f"{path}: it has no {error.args[0]}") from None
     except (ValueError, IndexError) as error:
         raise ValueError(f"{path}: {error}") from None
     for key, count in (("shape", model.layout.shape), ("texture", model.layout.texture),
@@ -167,7 +198,11 @@ def load_face_model(source: str | Path = "builtin") -> FaceModel:
     return model
 
 
-_KINDS = {"triangles": "i", "landmarks": "i", "region": "i", "face_triangles": "b"}  # all others are floats
+_KINDS = {"triangles": "i", "landmarks": "i", "region": "i", "face_triangles": "b", "welded": "i"}  # others: floats
+
+
+def _is_optional(key: str) -> bool:
+    return key in ("texture_map_mean", "texture_map_basis", "welded") or key.startswith(_EXTRA)
 
 
 def _member(stored: Any, key: str) -> np.ndarray:

@@ -14,6 +14,7 @@ from renderer.lighting import shade
 from renderer.normals import one_rings, vertex_normals
 from renderer.pose import rotate, rotation_matrix
 from renderer.rasterizer import interpolate, rasterize
+from renderer.texture_map import TextureSampler
 
 
 class Rendering(NamedTuple):
@@ -58,13 +59,17 @@ class FaceRenderer(tf.Module):
         triangles = face_model.triangles
         self.triangles = tf.constant(triangles[face_model.face_triangles] if part == "face" else triangles, tf.int32)
         # Normals come from all triangles, so that the border of the face is shaded like the rest of it.
-        self.adjacency = one_rings(triangles)
+        self._welded = None if face_model.welded is None else tf.constant(face_model.welded, tf.int32)
+        self.adjacency = one_rings(triangles if face_model.welded is None else face_model.welded[triangles])
         centre = np.asarray(face_model.manifest.get("centre", face_model.mean_shape.mean(0)), np.float32)
         mean_shape = face_model.mean_shape - centre
         shape_basis = np.concatenate([face_model.shape_basis, face_model.expression_basis], -1)
         self._shape = _Linear(mean_shape, shape_basis)
         self._texture = _Linear(face_model.mean_texture, face_model.texture_basis)
         self._landmarks = _Linear(mean_shape[face_model.landmarks], shape_basis[face_model.landmarks])
+        texture_map = face_model.texture_map
+        self.texture_sampler = None if texture_map is None else TextureSampler(texture_map, image_size)
+        self._uv = tf.constant(face_model.uv, tf.float32)
 
     def shape(self, coefficients: tf.Tensor) -> tf.Tensor:
         """Re-centred, unposed vertices [B, V, 3] in decimetres, of `coefficients` [B, size or lambda_size]."""
@@ -94,7 +99,10 @@ class FaceRenderer(tf.Module):
     def normals(self, coefficients: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
         """Unit normals [B, V, 3] after the pose, of unposed vertices `shape` [B, V, 3]."""
         rotation = rotation_matrix(self.layout.split(coefficients)["angles"])
-        return rotate(vertex_normals(shape, self.adjacency), rotation)
+        normals = vertex_normals(shape, self.adjacency)
+        if self._welded is not None:
+            normals = tf.gather(normals, self._welded, axis=1)
+        return rotate(normals, rotation)
 
     def colours(self, coefficients: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
         """Lit colours per vertex [B, V, 3], not clipped, of unposed vertices `shape` [B, V, 3]."""
@@ -104,14 +112,29 @@ class FaceRenderer(tf.Module):
     def rasterize(self, vertices: tf.Tensor) -> fb.Framebuffer:
         """The framebuffer of posed `vertices` [B, V, 3]: tensors [B, H, W, C] with row 0 at the top."""
         size = self.camera.image_size
-        return upright(rasterize(vertices, self.triangles, self._view_projection, (size, size)))
+        framebuffer = rasterize(vertices, self.triangles, self._view_projection, (size, size), differentiable=True)
+        return upright(framebuffer)
+
+    def lit_image(self, framebuffer: fb.Framebuffer, coefficients: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+        """Lit albedo [B, H, W, 3] at the pixels of a framebuffer, not clipped, of unposed vertices `shape` [B, V, 3].
+
+        A model with a texture map is lit at its vertices and coloured at the pixels; another is both at its vertices.
+        """
+        if self.texture_sampler is None:
+            return interpolate(framebuffer, self.colours(coefficients, shape))
+        groups = self.layout.split(coefficients)
+        normals = self.normals(coefficients, shape)
+        light = shade(tf.ones_like(normals), normals, groups["lighting"])
+        uv = tf.broadcast_to(self._uv, [tf.shape(shape)[0], *self._uv.shape])
+        values = interpolate(framebuffer, tf.concat([light, uv], -1))
+        return self.texture_sampler(groups["texture"], values[..., 3:]) * values[..., :3]
 
     def __call__(self, coefficients: tf.Tensor) -> Rendering:
         """Draws `coefficients` [B, size], or [B, lambda_size] (no translation)."""
         shape = self.shape(coefficients)
         vertices = self.pose(shape, coefficients)
         framebuffer = self.rasterize(vertices)
-        image = interpolate(framebuffer, self.colours(coefficients, shape))
+        image = self.lit_image(framebuffer, coefficients, shape)
         return Rendering(
             image=tf.clip_by_value(image, 0.0, 255.0),
             mask=framebuffer.foreground_mask,

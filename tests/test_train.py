@@ -45,16 +45,16 @@ def common(dataset, tiny_assets):
 def test_both_stages_and_the_figures(tmp_path, common, dataset, tiny_assets, capsys):
     first, second = tmp_path / "stage1", tmp_path / "stage2"
     train.main([*common, *flags(stage=1, kimg=0.012, out=first)])
-    train.main([*common, *flags(stage=2, kimg=0.008, out=second, run_id=first, w_lm=100)])
+    train.main([*common, *flags(stage=2, kimg=0.008, out=second, run_id=first, w_lm=90)])
     output = capsys.readouterr().out
     assert f"snapshot:    {second / 'snapshots' / 'kimg000000.008'}" in output
     options = json.loads((second / "options.json").read_text())
-    assert options["training"]["weights"]["landmarks"] == 100
+    assert options["training"]["weights"]["landmarks"] == 90
     assert options["assets"]["start_from"] == "kimg000000.012"
 
-    train.main([*common, *flags(stage=2, kimg=0.008, out=second, run_id=first, w_lm=100)])
+    train.main([*common, *flags(stage=2, kimg=0.008, out=second, run_id=first, w_lm=90)])
     assert "nothing to do" in capsys.readouterr().out
-    with pytest.raises(ValueError, match=r"weights.landmarks: 100.0 there, 500.0 asked for"):
+    with pytest.raises(ValueError, match=r"weights.landmarks: 90.0 there, 100.0 asked for"):
         train.main([*common, *flags(stage=2, kimg=0.008, out=second, run_id=first)])
     with pytest.raises(FileNotFoundError, match="no snapshot at 7 kimg"):
         train.main([*common, *flags(stage=2, kimg=0.008, out=tmp_path / "x", run_id=first, snapshot=7)])

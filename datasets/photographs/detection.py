@@ -1,8 +1,16 @@
-"""Faces and their five landmarks, by MTCNN (Zhang et al., 2016; the package `mtcnn` carries the weights)."""
+"""Faces and their five landmarks, by MTCNN (Zhang et al., 2016; the package `mtcnn` carries the weights).
+
+The package keeps its weights as pickles, which can run anything when they are loaded, and looks for them in the current
+directory first. Here they are loaded from the package's own folder, and only if they are the published ones.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -14,6 +22,12 @@ _SMALLEST = 20
 _MAX_ENLARGEMENT = 3.0
 _SHARP = 48  # pixels; narrower faces are looked at again, larger
 _AGAIN_SIDE, _AGAIN_MARGIN = 240, 2.0
+# SHA-256 of the weights of mtcnn 1.0.0, in the order of its stages.
+WEIGHTS = {
+    "pnet.lz4": "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5",
+    "rnet.lz4": "cb00e6460f3c98b0bfafaba3c0a0ded4bdf6e62cee7174d969e8670d7e757fee",
+    "onet.lz4": "94f6ea2f4cf985275ee958cdd762d17b6009348a4fb9d8c6be39ba73ffd22ca3",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,13 +48,53 @@ class Face:
         return max(0.0, right - left) * max(0.0, bottom - top)
 
 
+def weight_files(folder: Path | None = None, expected: Mapping[str, str] = WEIGHTS) -> list[Path]:
+    """The detector's weight files, checked: nothing of theirs has been loaded yet.
+
+    Args:
+        folder: where they are; by default, in the installed package.
+        expected: SHA-256 by file name.
+
+    Raises:
+        RuntimeError: the package is not installed, or a file is not the published one.
+    """
+    if folder is None:
+        package = importlib.util.find_spec("mtcnn")  # finds it without running it
+        if package is None or package.origin is None:
+            raise RuntimeError(
+                "finding faces needs the package mtcnn: pip install mtcnn==1.0.0 (the extra `photographs`), or give "
+                "landmarks with --lm_path"
+            )
+        folder = Path(package.origin).parent / "assets" / "weights"
+    files = [folder / name for name in expected]
+    for file in files:
+        received = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "no such file"
+        if received != expected[file.name]:
+            raise RuntimeError(
+                f"{file}: expected the weights of mtcnn 1.0.0 (SHA-256 {expected[file.name][:16]}…). Received: "
+                f"{received[:16]}. It is a pickle and was not loaded; reinstall with pip install --force-reinstall "
+                "--no-deps mtcnn==1.0.0"
+            )
+    return files
+
+
 class Detector:
-    """Finds faces. Making one loads three small networks; each call looks at one photograph."""
+    """Finds faces. Making one loads three small networks; each call looks at one photograph.
+
+    Raises RuntimeError, as `weight_files` does.
+    """
 
     def __init__(self) -> None:
+        files = weight_files()
         from mtcnn import MTCNN  # brings TensorFlow; only who detects pays
+        from mtcnn.stages import StageONet, StagePNet, StageRNet
 
-        self._network = MTCNN(device="CPU:0")
+        # By absolute paths: a bare name would be looked for in the current directory first.
+        stages = [
+            stage(weights=str(file.absolute()))
+            for stage, file in zip((StagePNet, StageRNet, StageONet), files, strict=True)
+        ]
+        self._network = MTCNN(stages, device="CPU:0")
 
     def detect(self, image: Image.Image, every: bool = False) -> list[Face]:
         """The faces of an RGB photograph, the largest first; `every` searches small ones beside large ones."""

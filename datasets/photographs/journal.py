@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 from datasets.photographs.finding import Photograph
 from datasets.photographs.outcome import Outcome
 from datasets.photographs.target import TargetError
+from renderer.files import lock
 
 JOURNAL = "journal.jsonl"
 _FORMAT = "discoface_tf2 photographs, version 1"
@@ -69,12 +69,8 @@ class Journal:
             raise TargetError(error.errno, f"cannot write {self.path}: {error.strerror}") from None
 
     def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"--save_path {self.folder}: another run is writing there; wait for it") from None
-        except OSError:  # a file system without locks
-            pass
+        if not lock(self._file):
+            raise ValueError(f"--save_path {self.folder}: another run is writing there; wait for it")
 
     def _read(self, options: Mapping[str, Any]) -> dict[str, Outcome]:
         self._file.seek(0)

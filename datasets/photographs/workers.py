@@ -181,6 +181,13 @@ def _guarded(
         return Failure(f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
+def usable_cores() -> int:
+    """How many cores this process may use: all of the machine's where the system does not say (macOS, Windows)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def use_one_thread() -> None:
     """One thread for this process: as many processes as cores, and the same sums at any number of them.
 

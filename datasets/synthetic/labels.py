@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from datasets.synthetic.background import Backdrop
+from datasets.synthetic.lamps import MAXIMUM, Lamps
 from renderer.face_model import FaceModel
 
 # A combination gives, for the actions whose names begin with the key, the range of their activation in units of one
@@ -46,9 +49,10 @@ _OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 # Where the eyes look, by the kits that have one action a direction and eye: (right, left, up, down) of the picture.
 _LOOKS = (
-    ("eyeLookOut_L", "eyeLookIn_R"), ("eyeLookIn_L", "eyeLookOut_R"), ("eyeLookUp_L", "eyeLookUp_R"),
-    ("eyeLookDown_L", "eyeLookDown_R"),
+    (("eyeLookOut", "_left"), ("eyeLookIn", "_right")), (("eyeLookIn", "_left"), ("eyeLookOut", "_right")),
+    (("eyeLookUp", "_left"), ("eyeLookUp", "_right")), (("eyeLookDown", "_left"), ("eyeLookDown", "_right")),
 )  # fmt: skip
+_NEVER_BY_CHANCE = ("tongueOut",)  # what nobody does a little of
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class LabelDistribution:
     roll_std: float = 4.0
     roll_limit: float = 15.0
     ambient: tuple[float, float] = (0.28, 0.62)  # even light
+    sky_slope: tuple[float, float] = (0.05, 0.4)  # how much more of it comes from above
     key_light: tuple[float, float] = (0.25, 0.85)  # intensity of the first directional light
     fill_light: tuple[float, float] = (0.0, 0.35)  # and of the second and third, when there are any
     exposure_mean: float = 0.93  # mean shade of the surfaces that face the camera
@@ -118,10 +123,14 @@ class LabelDistribution:
         drawn = np.clip(np.abs(drawn), 0, 1)
         number = {name: place for place, name in enumerate(model.expression_names)}
         across, up = self.gaze_std * np.clip(rng.normal(size=2), -2.5, 2.5)
+        parted = {_parted(name): place for name, place in number.items()}
         for strength, pair in zip((across, -across, up, -up), _LOOKS, strict=True):
-            for name in pair:
-                if name in number:
-                    drawn[number[name]] = np.clip(strength, 0, 1)
+            for look in pair:
+                if look in parted:
+                    drawn[parted[look]] = np.clip(strength, 0, 1)
+        for name in _NEVER_BY_CHANCE:
+            if name in number:
+                drawn[number[name]] = 0
         if {"mouthClose", "jawOpen"} <= set(number):  # what closes the lips over an open jaw, and needs one
             drawn[number["mouthClose"]] = min(drawn[number["mouthClose"]], drawn[number["jawOpen"]])
         return drawn
@@ -134,19 +143,28 @@ class LabelDistribution:
             np.float32
         )
 
-    def lighting(self, rng: np.random.Generator) -> np.ndarray:
-        """[27] float32: an even light and one to three directional ones, as harmonics of the renderer's scaling."""
+    def lamps(self, rng: np.random.Generator, place: Backdrop | None = None) -> Lamps:
+        """A sky and one to three lamps, the first of them the key light.
+
+        With a `place` the key light comes from its bright side, and the sky has half of its tint.
+        """
         ambient = rng.uniform(*self.ambient) * self._colour(rng, 0.6)  # [3]
-        gamma = np.zeros((3, 9))
+        directions, colours = np.tile([0.0, 0.0, 1.0], (MAXIMUM, 1)), np.zeros((MAXIMUM, 3))
         for number in range(rng.choice([1, 2, 3], p=[0.4, 0.4, 0.2])):
             strength = rng.uniform(*(self.key_light if number == 0 else self.fill_light))
-            gamma += strength * self._colour(rng, 1.0)[:, None] * directional(_direction(rng, number == 0))
-        gamma[:, 0] += ambient / harmonics(np.array([0.0, 0.0, 1.0]))[0]
+            colours[number] = strength * self._colour(rng, 1.0)
+            directions[number] = _direction(rng, number == 0)
+        if place is not None:
+            ambient = ambient * np.sqrt(place.ambient / place.ambient.mean())
+            directions[0, 0] = np.copysign(directions[0, 0], place.key_direction[0])
         # The camera's exposure: the surfaces that face it get a sensible mean shade.
         exposure = self.exposure_mean * math.exp(self.exposure_std * np.clip(rng.normal(), -2, 2))
-        gamma *= exposure / (gamma @ harmonics(_FACING).T).mean()
-        gamma[:, 0] -= AMBIENT
-        return gamma.reshape(-1).astype(np.float32)
+        lamps = Lamps(ambient, rng.uniform(*self.sky_slope), directions, colours)
+        return lamps.scaled(exposure / lamps.irradiance(_FACING).mean())
+
+    def lighting(self, rng: np.random.Generator) -> np.ndarray:
+        """[27] float32: the harmonics closest to `lamps`, in the renderer's scaling."""
+        return self.lamps(rng).coefficients()
 
     def _colour(self, rng: np.random.Generator, strength: float) -> np.ndarray:
         """[3] RGB of a light between candle and sky, green about 1."""
@@ -154,16 +172,26 @@ class LabelDistribution:
         tint = 0.25 * self.warmth_std * strength * np.clip(rng.normal(), -2, 2)
         return np.exp([warmth, tint, -warmth])
 
-    def photograph(self, model: FaceModel, identity: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """[size] float32: a whole coefficient vector of a person with the given `identity`; translation 0."""
-        parts = [identity, self.expression(model, rng), self.angles(rng), self.lighting(rng), np.zeros(3)]
-        return np.concatenate(parts).astype(np.float32)
+    def image(
+        self, model: FaceModel, identity: np.ndarray, rng: np.random.Generator, place: Backdrop | None = None
+    ) -> tuple[np.ndarray, Lamps]:
+        """[size] float32, a whole coefficient vector of a person with the given `identity` (translation 0), and the
+        light, at a `place` if there is one, that its harmonics stand for."""
+        expression, angles, lamps = self.expression(model, rng), self.angles(rng), self.lamps(rng, place)
+        parts = [identity, expression, angles, lamps.coefficients(), np.zeros(3)]
+        return np.concatenate(parts).astype(np.float32), lamps
 
 
 def _house_names(name: str) -> tuple[str, ...]:
     """What an expression is called here; a name that is not another kit's is kept."""
-    stem, side = (name[:-2], {"_L": "_left", "_R": "_right"}[name[-2:]]) if name[-2:] in ("_L", "_R") else (name, "")
+    stem, side = _parted(name)
     return tuple(action + side for action in _OTHER_NAMES[stem]) if stem in _OTHER_NAMES else (name,)
+
+
+def _parted(name: str) -> tuple[str, str]:
+    """`mouthSmile_L` and `mouthSmileLeft` are (`mouthSmile`, `_left`); a name without a side keeps it all."""
+    match = re.fullmatch(r"(.+?)(?:_([LR])|(Left|Right))", name)
+    return (match[1], "_left" if (match[2] or match[3])[0] == "L" else "_right") if match else (name, "")
 
 
 def _is(names: tuple[str, ...], actions: Iterable[str]) -> bool:
@@ -172,39 +200,6 @@ def _is(names: tuple[str, ...], actions: Iterable[str]) -> bool:
 
 _ACTIONS = {action for _, activations in COMBINATIONS.values() for action in activations}
 _ONE_WAY = ("jaw_open", "blink")  # their negatives would push the jaw through the teeth and the lids into the skull
-AMBIENT = 0.8  # what the renderer adds to each channel's first term
-
-
-def harmonics(normals: np.ndarray) -> np.ndarray:
-    """The renderer's nine basis functions at unit `normals` [..., 3]: [..., 9]; see spec, Lighting."""
-    x, y, z = np.moveaxis(np.asarray(normals, float), -1, 0)
-    basis = [
-        np.ones_like(x),
-        -y,
-        z,
-        -x,
-        x * y,
-        -y * z,
-        (3 * z * z - 1) / (2 * math.sqrt(3)),
-        -x * z,
-        (x * x - y * y) / 2,
-    ]
-    first, second = 2 * math.pi / math.sqrt(3), 2 * math.pi / math.sqrt(8)
-    scale = np.array(
-        [math.pi / math.sqrt(4 * math.pi)]
-        + [first * math.sqrt(3 / (4 * math.pi))] * 3
-        + [second * 3 * math.sqrt(5 / (12 * math.pi))] * 5
-    )
-    return np.stack(basis, -1) * scale
-
-
-def directional(direction: np.ndarray) -> np.ndarray:
-    """[9]: harmonics whose shade approximates max(0, n · `direction`), Ramamoorthi and Hanrahan (2001).
-
-    With orthonormal Y, max(0, n·d) ≈ Σ Â_l Y(n) Y(d), Â = π, 2π/3, π/4. The basis is H = s_l Y, s = π, 2π/√3, 2π/√8,
-    so the weights are Â_l H(d) / s_l² = H(d) · (1/π, 1/(2π), 1/(2π)).
-    """
-    return harmonics(direction) * np.array([1 / math.pi] + [1 / (2 * math.pi)] * 8)
 
 
 def _direction(rng: np.random.Generator, key: bool) -> np.ndarray:

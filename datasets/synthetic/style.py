@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from datasets.synthetic.population import Traits
+
 # Albedo in the units of the face model's textures, RGB 0-255, and how common the colour is on (light, dark) skin.
 HAIR_COLOURS = {
     "black": ((30, 26, 25), (0.10, 0.66)),
@@ -167,25 +169,29 @@ _KINDS = {
 _BEARDLESS = ("bob", "long straight", "long wavy", "long with fringe", "tied back", "curly")
 
 
-def draw_style(lightness: float, brows: float, rng: np.random.Generator) -> Style:
+def draw_style(
+    lightness: float,
+    brows: float,
+    rng: np.random.Generator,
+    traits: Traits | None = None,
+    colour: np.ndarray | None = None,
+) -> Style:
     """A style for a person: dark skin mostly has dark hair, and so have dark brows.
 
     Args:
         lightness: mean albedo of the skin, 0-255.
         brows: how light the brows are among brows on such skin, -1…1.
         rng: draws everything else.
+        traits: of the person, or None: then beards go with short hair.
+        colour: [3] of the hair, or None: then it goes with skin and brows.
     """
     light = float(np.clip((lightness - 85) / 80, 0, 1))
     hair = replace(hair_style(rng), uneven=tuple(rng.normal(0, (0.35, 0.3, 0.25))))
-    chances = np.array([light * often[0] + (1 - light) * often[1] for _, often in HAIR_COLOURS.values()])
-    shades = np.array([np.mean(colour) for colour, _ in HAIR_COLOURS.values()])
-    chances = chances * np.exp(1.2 * brows * np.clip((shades - 80) / 60, -1, 1))
-    base = np.array(list(HAIR_COLOURS.values())[rng.choice(len(chances), p=chances / chances.sum())][0], float)
-    if np.array_equal(base, HAIR_COLOURS["dyed"][0]):
-        base = base[rng.permutation(3)]
-    colour = np.clip(base * np.exp(rng.normal(0, 0.12)) * np.exp(rng.normal(0, 0.03, 3)), 18, 235)
+    own = _hair_colour(light, brows, rng)
+    colour = own if colour is None else np.asarray(colour, float)
     beard = 0.0
-    if hair.name not in _BEARDLESS and rng.random() < 0.55:
+    bearded = hair.name not in _BEARDLESS if traits is None else traits.male > 0.7
+    if bearded and rng.random() < (0.55 if traits is None else 0.3):
         beard = rng.choice([rng.uniform(0.1, 0.35), rng.uniform(0.5, 0.95)], p=[0.6, 0.4])
     return Style(
         hair=hair,
@@ -198,6 +204,17 @@ def draw_style(lightness: float, brows: float, rng: np.random.Generator) -> Styl
         blotches=rng.uniform(0.005, 0.025),
         freckles=rng.choice([0.0, rng.uniform(0.1, 1.0) * light], p=[0.7, 0.3]),
         moles=int(rng.poisson(0.4)),
-        glasses=bool(rng.random() < 0.12),
+        glasses=bool(rng.random() < (0.12 if traits is None else np.interp(traits.age, [20, 70], [0.08, 0.3]))),
         seed=int(rng.integers(2**31)),
     )
+
+
+def _hair_colour(light: float, brows: float, rng: np.random.Generator) -> np.ndarray:
+    """[3] RGB 0-255: one of the colours, which differs a little from person to person."""
+    chances = np.array([light * often[0] + (1 - light) * often[1] for _, often in HAIR_COLOURS.values()])
+    shades = np.array([np.mean(colour) for colour, _ in HAIR_COLOURS.values()])
+    chances = chances * np.exp(1.2 * brows * np.clip((shades - 80) / 60, -1, 1))
+    base = np.array(list(HAIR_COLOURS.values())[rng.choice(len(chances), p=chances / chances.sum())][0], float)
+    if np.array_equal(base, HAIR_COLOURS["dyed"][0]):
+        base = base[rng.permutation(3)]
+    return np.clip(base * np.exp(rng.normal(0, 0.12)) * np.exp(rng.normal(0, 0.03, 3)), 18, 235)

@@ -21,10 +21,14 @@ def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
     return tf.nn.softplus(-_exact(fake_logits[:, 0]))
 
 
-def discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
-    """Maximise the logits of photographs, minimise those of generated images [B], for two sets of logits [B, 1]."""
-    real, fake = _exact(real_logits[:, 0]), _exact(fake_logits[:, 0])
-    return tf.nn.softplus(-real) + tf.nn.softplus(fake)
+def real_loss(real_logits: tf.Tensor) -> tf.Tensor:
+    """The discriminator's: maximise the logits of real images: softplus(-D(x)) [B], for logits [B, 1]."""
+    return tf.nn.softplus(-_exact(real_logits[:, 0]))
+
+
+def fake_loss(fake_logits: tf.Tensor) -> tf.Tensor:
+    """The discriminator's: minimise the logits of generated images: softplus(D(G(z))) [B], for logits [B, 1]."""
+    return tf.nn.softplus(_exact(fake_logits[:, 0]))
 
 
 def r1_penalty(discriminator: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tf.Tensor:

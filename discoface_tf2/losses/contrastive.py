@@ -12,6 +12,17 @@ from discoface_tf2.losses.imitative import cosine_distance, landmark_loss
 from renderer.warp import warp
 
 _EPSILON = 1e-8
+_METHOD_SIGMA, _METHOD_RESOLUTION = 2.0, 256  # the method's blur, 5 × 5, and the images that it is for
+
+
+def blur_of(resolution: int) -> tuple[int, float]:
+    """Size and σ of the blur at `resolution` pixels: the method's 5 × 5 with σ 2 at 256, the same share of the face.
+
+    σ is at least half a pixel, because bilinear warping errs by fractions of a pixel at any resolution: 3 × 3 with
+    σ 0.5 at 64 and below, 3 × 3 with σ 1 at 128, 9 × 9 with σ 4 at 512.
+    """
+    sigma = max(_METHOD_SIGMA * resolution / _METHOD_RESOLUTION, 0.5)
+    return 2 * max(round(sigma), 1) + 1, sigma
 
 
 def gaussian_blur(images: tf.Tensor, size: int = 5, sigma: float = 2.0) -> tf.Tensor:
@@ -32,11 +43,12 @@ def expression_warp_loss(
     """How far image 1, moved by the mesh's own flow, is from image 2, which differs in expression alone.
 
     `flow` [P, H, W, 2] says, for each pixel of image 2, where to look in image 1 (x right, y down, pixels; zero off the
-    mesh); masks [P, H, W, 1] are the two renders'. Both images are blurred (5 × 5, σ 2), so that a fraction of a pixel
+    mesh); masks [P, H, W, 1] are the two renders'. Both images are blurred (`blur_of`), so that a fraction of a pixel
     costs nothing. Pixels that only mesh 1 covers are left out: what it uncovers is the generator's to invent.
     """
+    size, sigma = blur_of(int(second.shape[1]))
     kept = tf.cast(first_mask - second_mask <= 0, first.dtype)
-    difference = gaussian_blur(warp(first, flow)) - gaussian_blur(second)
+    difference = gaussian_blur(warp(first, flow), size, sigma) - gaussian_blur(second, size, sigma)
     distance = tf.sqrt(tf.reduce_sum(tf.square(difference), axis=-1, keepdims=True) + _EPSILON)
     return tf.reduce_sum(distance * kept, axis=[1, 2, 3]) / (tf.reduce_sum(kept, axis=[1, 2, 3]) + _EPSILON)
 

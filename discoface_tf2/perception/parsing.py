@@ -50,8 +50,12 @@ class Parsing(keras.Model):
             x = x + merge(tf.nn.silu(x))
         return tf.nn.depth_to_space(self.head(tf.nn.silu(x)), 2)
 
-    def call(self, images: tf.Tensor) -> tf.Tensor:
-        """Images [B, H, W, 3] → probabilities [B, H, W, 3]."""
+    def call(self, images: tf.Tensor, landmarks: tf.Tensor | None = None) -> tf.Tensor:
+        """Images [B, H, W, 3] → probabilities [B, H, W, 3].
+
+        `landmarks`, which `FaceParser` aligns faces by, are not needed: this network sees aligned pictures as they are.
+        """
+        del landmarks
         logits = self.logits(images)
         height, width = images.shape[1], images.shape[2]
         if height is None or width is None:

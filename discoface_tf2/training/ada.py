@@ -35,9 +35,9 @@ class AdaptiveAugment:
         return [self.strength, self.signs, self.steps, self.overfitting]
 
     def __call__(self, images: tf.Tensor, purpose: int, images_shown: tf.Tensor, replicas: int = 1) -> tf.Tensor:
-        """This replica's images [B, R, R, 3], augmented; drawn for (the run's seed, purpose, images shown)."""
+        """This replica's images [B, R, R, 3], augmented; drawn for (the stage's seed, purpose, images shown)."""
         rows, size = images.shape[:2]
-        normals = replica_normal(self.config.seed, purpose, images_shown, rows, DRAWS, replicas)
+        normals = replica_normal(self.config.draw_seed, purpose, images_shown, rows, DRAWS, replicas)
         strength = tf.convert_to_tensor(self.strength)
         return augment(images, draw_transformation(normals, strength, size, self.config.ada_pipe))
 

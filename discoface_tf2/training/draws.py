@@ -9,7 +9,7 @@ LATENT, PAIR_LATENT, LAYER_NOISE, PATH_LENGTH, AUGMENT_FAKES, AUGMENT_REALS, AUG
 
 
 def seed_for(seed: int, purpose: int, images_shown: tf.Tensor) -> tf.Tensor:
-    """A stateless seed [2] int64 for this purpose at this point of the run."""
+    """A stateless seed [2] int64 for this purpose at this point of the run (`TrainingConfig.draw_seed`)."""
     key = tf.constant(seed, tf.int64) * 16 + purpose
     return tf.stack([key, tf.cast(images_shown, tf.int64)])
 

@@ -10,10 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-try:
-    import fcntl
-except ImportError:  # Windows: two processes in one folder are the user's to avoid there
-    fcntl = None  # type: ignore[assignment]
+from renderer.files import lock
 
 LOCK = "run.lock"
 
@@ -62,20 +59,15 @@ def only_process(directory: Path) -> Iterator[None]:
 
     Raises OSError with one line that names the other process when the folder is in use.
     """
-    if fcntl is None:
-        yield
-        return
     path = directory / LOCK
     with open(path, "a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock(file):
             file.seek(0)
             owner = file.read().strip() or "unknown"
             raise OSError(
                 f"{directory}: another process (number {owner}) trains in this folder. Wait for it, stop it, or give "
                 "another --out"
-            ) from None
+            )
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()

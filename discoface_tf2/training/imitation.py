@@ -13,9 +13,11 @@ import tensorflow as tf
 from discoface_tf2.config import TrainingConfig
 from discoface_tf2.losses import contrastive, imitative
 from discoface_tf2.perception import Perception
+from discoface_tf2.perception.clipping import clip_inward
 from discoface_tf2.training.pixels import pixel_loss, to_network_range
 from renderer import FaceRenderer
 from renderer.camera import Camera
+from renderer.landmarks import FIVE_OF_68
 
 _WARMUP = ("warmup_l1",)
 _CONTRASTIVE = ("expression_warp", "lighting_change")
@@ -61,24 +63,22 @@ class Imitation:
         fakes = tf.cast(fakes, tf.float32)
         first = fakes[:batch]
         render = to_network_range(rendering.image)
-        # Each network sees what it must, once: the batch and the second images of the lighting pairs, whose face masks
-        # are those of the first images.
-        looked_at = first
-        masks = rendering.mask
-        if "lighting_change" in wanted:
-            looked_at = tf.concat([first, fakes[batch + pairs :]], 0)
-            masks = tf.concat([masks, masks[pairs : 2 * pairs]], 0)
+        # What the perception networks see. Each sees an image once: the batch, and the second images of lighting pairs.
+        clipped = clip_inward(fakes)
+        lit = tf.concat([clipped[pairs : 2 * pairs], clipped[batch + pairs :]], 0)  # lighting pairs: firsts, seconds
         needs = set(wanted)
         if needs & {"landmarks", "lighting", "expression", "lighting_change"}:
+            looked_at = clipped[:batch]
+            if "lighting_change" in wanted:
+                looked_at = tf.concat([looked_at, lit[pairs:]], 0)
             coefficients = seen.reconstruction(looked_at)
-        if needs & {"identity", "lighting_change"}:
-            # black, as the render is, where there is no face
-            embeddings = seen.identity(looked_at * masks + masks - 1.0)
         if needs & {"landmarks", "lighting_change"}:
             landmarks = self.renderer.landmarks(coefficients, camera=self.landmark_camera)
         if "identity" in wanted:
+            # black, as the render is, where there is no face
+            embeddings = seen.identity(clipped[:batch] * rendering.mask + rendering.mask - 1.0)
             drawn = tf.stop_gradient(seen.identity(render))
-            terms["identity"] = imitative.identity_loss(embeddings[:batch], drawn)
+            terms["identity"] = imitative.identity_loss(embeddings, drawn)
         if "landmarks" in wanted:
             asked = self.renderer.landmarks(lambdas[:batch], camera=self.landmark_camera)
             terms["landmarks"] = imitative.landmark_loss(landmarks[:batch], asked)
@@ -101,10 +101,20 @@ class Imitation:
                 fakes[:pairs], fakes[batch : batch + pairs], flow.flow, flow.mask_from, flow.mask_to
             )
         if "lighting_change" in wanted:
-            lit = tf.concat([fakes[pairs : 2 * pairs], fakes[batch + pairs :]], 0)
-            hair = seen.parsing(lit)[..., 2:3]
-            rows, others = slice(pairs, 2 * pairs), slice(batch, batch + pairs)  # of `looked_at`
+            rows = tf.concat([tf.range(pairs, 2 * pairs), tf.range(batch, batch + pairs)], 0)  # `lit` in `looked_at`
+            places = self._five_landmarks(tf.gather(coefficients, rows))
+            hair = seen.parsing(lit, landmarks=places)[..., 2:3]
+            whole = seen.identity(lit)  # of whole images: hair and background are the person's too
+            points = tf.gather(landmarks, rows)
             terms["lighting_change"] = contrastive.lighting_change_loss(
-                hair[:pairs], hair[pairs:], embeddings[rows], embeddings[others], landmarks[rows], landmarks[others]
+                hair[:pairs], hair[pairs:], whole[:pairs], whole[pairs:], points[:pairs], points[pairs:]
             )
         return terms
+
+    def _five_landmarks(self, coefficients: tf.Tensor) -> tf.Tensor:
+        """Where images of predicted `coefficients` [N, size] have eyes, nose tip and mouth corners [N, 5, 2].
+
+        In fractions of the image's width and height from its top left corner, as the parser aligns faces by them.
+        """
+        points = tf.linalg.matmul(tf.constant(FIVE_OF_68), self.renderer.landmarks(coefficients))
+        return points * tf.constant([1.0, -1.0]) / self.renderer.camera.image_size + tf.constant([0.0, 1.0])

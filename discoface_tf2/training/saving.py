@@ -122,7 +122,7 @@ class Saver:
             self.layout,
             noise_dim=state.config.noise_dim,
             vae_dir=self.vae,
-            extra={**self.facts, "kimg": state.kimg},
+            extra={**self.facts, **state.facts, "kimg": state.kimg},
             also=state.save_networks,
         )
 

@@ -14,6 +14,8 @@ from discoface_tf2.config import TrainingConfig
 from discoface_tf2.networks.config import NetworkConfig
 from discoface_tf2.training.ada import AdaptiveAugment
 
+MEAN_PATH_LENGTH = "mean_path_length"  # among a snapshot's facts, where the run had path-length regularisation
+
 
 def network_config(config: TrainingConfig, lambda_size: int) -> NetworkConfig:
     """Sizes of the generator and the discriminator of a run whose λ has `lambda_size` numbers."""
@@ -84,6 +86,7 @@ class TrainingState:
 
     def __init__(self, config: TrainingConfig, lambda_size: int, networks: AnyNetworkConfig | None = None):
         self.config = config
+        self.ema_rampup: float | None = config.ema_rampup  # None: no ramp-up, after `load_snapshot`
         self.networks = networks or network_config(config, lambda_size)
         self.generator = build_generator(self.networks, dtype=config.dtype, seed=config.seed)
         self.average = build_generator(self.networks, dtype=config.dtype, seed=config.seed)
@@ -103,6 +106,7 @@ class TrainingState:
             self.imitate_optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
         self.images = tf.Variable(0, dtype=tf.int64, trainable=False, name="images")  # shown in this stage
+        # 0 to begin with, as in StyleGAN2; negative: of networks that have learnt, and not known (`load_snapshot`).
         self.mean_path_length = tf.Variable(
             0.0, trainable=False, name="mean_path_length", aggregation=tf.VariableAggregation.MEAN
         )
@@ -139,6 +143,12 @@ class TrainingState:
         return int(self.images.numpy()) / 1000
 
     @property
+    def facts(self) -> dict[str, float]:
+        """What a snapshot notes for the next run beside the networks (`load_snapshot`)."""
+        mean = float(self.mean_path_length.numpy())
+        return {MEAN_PATH_LENGTH: mean} if self.config.pl_weight and mean > 0 else {}
+
+    @property
     def _penalty_interval(self) -> int:
         """Steps between the generator's penalties; 0: it has none."""
         return self.config.pl_interval if self.config.pl_weight else 0
@@ -151,16 +161,26 @@ class TrainingState:
             network.mapping.input_scale.assign(scale)
 
     def update_average(self, images_shown: tf.Tensor) -> None:
-        """One step of the moving average, in cross-replica context: half-life `ema_kimg`, shorter at the start."""
+        """One step of the moving average, in cross-replica context: half-life `ema_kimg`, shorter at the start.
+
+        The start is that of networks with random weights, which the average must forget. That of a snapshot is to be
+        kept, so there is no ramp-up then (StyleGAN2-ADA's training from a network has none either).
+        """
         batch = tf.cast(self.config.batch_size, tf.float32)
-        shown = tf.cast(images_shown, tf.float32)
-        half_life = tf.minimum(self.config.ema_kimg * 1000.0, tf.maximum(shown, batch) * self.config.ema_rampup)
+        half_life = tf.constant(self.config.ema_kimg * 1000.0, tf.float32)
+        if self.ema_rampup is not None:
+            shown = tf.cast(images_shown, tf.float32)
+            half_life = tf.minimum(half_life, tf.maximum(shown, batch) * self.ema_rampup)
         step = 1.0 - tf.pow(0.5, batch / tf.maximum(half_life, 1e-8))
         for slow, fast in zip(self.average.trainable_variables, self.generator.trainable_variables, strict=True):
             slow.assign_add((fast.value - slow.value) * step)
 
     def load_snapshot(self, snapshot: Path) -> None:
-        """Starts from a snapshot of an earlier stage: the three networks; the optimisers and the counter start anew."""
+        """Starts from a snapshot of an earlier run: the three networks and the mean path length.
+
+        The average goes on from the snapshot's, without ramp-up; the optimisers and the counter start anew. A snapshot
+        without a mean path length (of a run without path-length regularisation) lets the first step measure it.
+        """
         for network, name in self._snapshot_files():
             path = snapshot / name
             if not path.is_file():
@@ -173,6 +193,9 @@ class TrainingState:
             except (ValueError, OSError, KeyError) as error:
                 reason = str(error).splitlines()[0]
                 raise ValueError(f"{path}: not weights of this run's networks ({reason})") from None
+        self.ema_rampup = None
+        *_, facts = model_io.read_manifest(snapshot)
+        self.mean_path_length.assign(float(facts.get(MEAN_PATH_LENGTH, -1.0)))
 
     def save_networks(self, snapshot: Path) -> None:
         """Adds what stage 2 needs to a snapshot that holds the moving average."""

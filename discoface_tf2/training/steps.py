@@ -3,6 +3,10 @@
 The fake images are made once: the generator's and the discriminator's gradients come from the same forward pass, on one
 tape. Rows of a step: the first B are the batch; in stage 2, P more repeat rows 0…P-1 with another expression, and P
 more repeat rows P…2P-1 under another light, so that each pair shares everything else.
+
+Stage 2 adds the adversarial terms of both stages, as the method does: the mean over the batch plus the mean over the
+pairs' 4P images. The method draws the pairs' first images anew; here they are rows of the batch. The discriminator's
+loss has the mean of the two: Adam does not see the factor of 2, and R1, which is a step of its own, keeps its share.
 """
 
 from __future__ import annotations
@@ -90,6 +94,8 @@ class TrainingStep:
             if weight and step % interval == 0:
                 if name not in self._functions:
                     self._functions[name] = tf.function(body, autograph=False)
+                    if name == "path_length" and float(self.state.mean_path_length.numpy()) < 0:
+                        tf.function(self._first_mean_path_length, autograph=False)(photographs)
                 terms |= self._functions[name](photographs)
         return terms
 
@@ -141,7 +147,7 @@ class TrainingStep:
 
     def _draw(self) -> tuple[tf.Tensor, tf.Tensor]:
         """λ [B + 2P, L] and noise [B + 2P, N] of this step, in the row order of the module's docstring."""
-        seed, shown = self.config.seed, self.state.images
+        seed, shown = self.config.draw_seed, self.state.images
         latent_size, noise_dim = self.sampler.latent_size, self.config.noise_dim
         draw = replica_normal(seed, LATENT, shown, self.batch, latent_size + noise_dim, self.replicas)
         lambdas, noise = self.sampler.sample(draw[:, :latent_size]), draw[:, latent_size:]
@@ -164,7 +170,7 @@ class TrainingStep:
         rows = tf.range(images) % self.batch
         if self.replicas > 1:  # row i of the global batch is of replica i mod n
             rows = rows * self.replicas + tf.distribute.get_replica_context().replica_id_in_sync_group
-        seed = seed_for(self.config.seed, LAYER_NOISE, self.state.images)
+        seed = seed_for(self.config.draw_seed, LAYER_NOISE, self.state.images)
         return BatchNoise(seed, rows, self.batch * self.replicas)
 
     def _augmented(self, images: tf.Tensor, purpose: int) -> tf.Tensor:
@@ -198,9 +204,13 @@ class TrainingStep:
             fakes = state.generator(tf.concat([lambdas, noise], -1), noise=self._layer_noise(lambdas.shape[0]))
             fake_logits = state.discriminator(self._augmented(fakes, AUGMENT_FAKES))
             real_logits = state.discriminator(self._augmented(reals, AUGMENT_REALS))
+            judged = [fake_logits[: self.batch]]
+            if self.pairs:
+                judged.append(tf.concat([fake_logits[: 2 * self.pairs], fake_logits[self.batch :]], 0))
             terms = {
-                "generator": self._mean(adversarial.generator_loss(fake_logits)),
-                "discriminator": self._mean(adversarial.discriminator_loss(real_logits, fake_logits[: self.batch])),
+                "generator": tf.add_n([self._mean(adversarial.generator_loss(logits)) for logits in judged]),
+                "discriminator": self._mean(adversarial.real_loss(real_logits))
+                + tf.add_n([self._mean(adversarial.fake_loss(logits)) for logits in judged]) / len(judged),
             }
             weighted = terms["generator"]
             for name, value in self.imitation(fakes, lambdas, phase).items():
@@ -233,7 +243,7 @@ class TrainingStep:
     def _path_length_step(self, photographs: tf.Tensor) -> Outcome:
         del photographs
         state, config = self.state, self.config
-        seed, shown = config.seed, state.images
+        seed, shown = config.draw_seed, state.images
         rows = max(self.batch // 2, 1)  # the reference's pl_batch_shrink
         latent_size, size = self.sampler.latent_size, config.resolution
         draw = replica_normal(seed, PATH_LATENT, shown, rows, latent_size + config.noise_dim, self.replicas)
@@ -249,6 +259,11 @@ class TrainingStep:
             loss = penalty * config.pl_weight * config.pl_interval
         terms = {"path_length": penalty, "mean_path_length": self._mean(lengths)}
         return terms, {"generator": _gradients(tape, loss, state.generator)}
+
+    def _first_mean_path_length(self, photographs: tf.Tensor) -> None:
+        """Takes the mean of the lengths as they are now: a run from a snapshot that does not know its own."""
+        measure = self._distributed(lambda images: (self._path_length_step(images)[0], {}))
+        self.state.mean_path_length.assign(measure(photographs)["mean_path_length"])
 
     def _path_length(self, photographs: tf.Tensor) -> Terms:
         """The penalty over all replicas, then one step of the mean that the next one compares with."""

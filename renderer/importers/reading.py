@@ -90,6 +90,8 @@ class Mesh:
     vertices: np.ndarray  # [V, 3] float64
     uv: np.ndarray  # [V, 2] float64: the first that a face gives the vertex, 0 where none does
     faces: np.ndarray  # [F, 4] int64 vertex numbers from 0; the last one is -1 for a triangle
+    coordinates: np.ndarray  # [U, 2] float64: all texture coordinates; at seams a vertex has several
+    uv_faces: np.ndarray  # [F, 4] int64 texture coordinates of the faces' corners; -1 where there is none
 
 
 def read_obj(path: Path) -> Mesh:
@@ -97,7 +99,7 @@ def read_obj(path: Path) -> Mesh:
     lines = _lines(path)
     vertices = _rows(lines, b"v ", 3, path)
     coordinates = _rows(lines, b"vt ", 2, path)
-    faces, corners = [], []
+    faces, uv_faces, corners = [], [], []
     for number, line in enumerate(lines, 1):
         if not line.startswith(b"f "):
             continue
@@ -113,14 +115,16 @@ def read_obj(path: Path) -> Mesh:
         if any(len(corner) > 1 and not 0 <= corner[1] <= len(coordinates) for corner in face):
             raise ValueError(f"{path}: line {number}: expected texture coordinates 1…{len(coordinates)}")
         faces.append([corner[0] - 1 for corner in face] + [-1] * (4 - len(face)))
-        corners += [(corner[0] - 1, corner[1] - 1) for corner in face if len(corner) > 1 and corner[1] > 0]
+        places = [corner[1] - 1 if len(corner) > 1 else -1 for corner in face]
+        uv_faces.append(places + [-1] * (4 - len(face)))
+        corners += [(corner[0] - 1, place) for corner, place in zip(face, places, strict=True) if place >= 0]
     if not faces:
         raise ValueError(f"{path}: expected a mesh. It has no faces")
     uv = np.zeros((len(vertices), 2))
     if corners:
         vertex, place = np.array(corners[::-1]).T  # backwards, so that a vertex keeps the first of several
         uv[vertex] = coordinates[place]
-    return Mesh(vertices, uv, np.array(faces, np.int64))
+    return Mesh(vertices, uv, np.array(faces, np.int64), coordinates, np.array(uv_faces, np.int64))
 
 
 def read_obj_vertices(path: Path, count: int) -> np.ndarray:

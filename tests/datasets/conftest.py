@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from datasets.make_synthetic import make_synthetic
-from datasets.synthetic.photographer import Photographer
+from datasets.synthetic.synthesizer import Synthesizer
 from renderer.face_model import load_face_model
 
 SUBJECTS, COUNT = 12, 36
@@ -17,8 +17,8 @@ def face():
 
 
 @pytest.fixture(scope="session")
-def photographer(face):
-    return Photographer(face, 64, seed=5, subjects=SUBJECTS)
+def synthesizer(face):
+    return Synthesizer(face, 64, seed=5, subjects=SUBJECTS)
 
 
 @pytest.fixture(scope="session")

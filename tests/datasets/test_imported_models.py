@@ -10,8 +10,8 @@ import pytest
 from datasets.schema import BACKGROUND, HAIR, SKIN
 from datasets.synthetic import hair
 from datasets.synthetic.labels import LabelDistribution
-from datasets.synthetic.photographer import Photographer
 from datasets.synthetic.style import HairStyle
+from datasets.synthetic.synthesizer import Synthesizer
 
 NAMES = ("jawOpen", "mouthSmile_L", "mouthSmile_R", "mouthClose", "browInnerUp_L", "eyeLookOut_L", "eyeLookIn_L",
          "eyeLookUp_L", "eyeLookDown_L", "tongueOut")  # fmt: skip
@@ -73,11 +73,11 @@ def bare_face(tiny_face_model):
     """Photographs of the half-sphere, with landmarks where a face has them."""
     mean = tiny_face_model.mean_shape[:, None, :2]
     landmarks = np.linalg.norm(mean - _places(), axis=-1).argmin(0).astype(np.int32)
-    return Photographer(dataclasses.replace(tiny_face_model, landmarks=landmarks), 32, seed=0, subjects=4)
+    return Synthesizer(dataclasses.replace(tiny_face_model, landmarks=landmarks), 32, seed=0, subjects=4)
 
 
-def test_a_whole_head_has_no_stand_in(photographer):
-    assert not photographer.stand_in.needed and photographer.stand_in.place(photographer.scalp.mean).shape == (0, 3)
+def test_a_whole_head_has_no_stand_in(synthesizer):
+    assert not synthesizer.stand_in.needed and synthesizer.stand_in.place(synthesizer.scalp.mean).shape == (0, 3)
 
 
 def test_a_bare_face_gets_a_skull_behind_it_and_a_neck_below(bare_face):

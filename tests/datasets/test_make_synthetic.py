@@ -10,7 +10,7 @@ from PIL import Image
 
 from datasets.make_synthetic import contact_sheet, main, make_synthetic
 from datasets.records import FIELDS, HAIR, SKIN, load_dataset, shard_name, validate
-from datasets.synthetic.photographer import Photographer
+from datasets.synthetic.synthesizer import Synthesizer
 from renderer import FaceRenderer
 
 SUBJECTS, COUNT = 12, 36
@@ -83,12 +83,12 @@ def test_the_labels_draw_the_face_that_the_photograph_shows(batch, face):
     assert np.median(others) < np.median(correlations) - 0.2
 
 
-def test_hair_has_the_colour_of_the_person(batch, photographer):
+def test_hair_has_the_colour_of_the_person(batch, synthesizer):
     wanted, seen = [], []
     for image in range(COUNT):
         hair = batch["mask"][image, ..., 0] == HAIR
         if hair.mean() > 0.08:
-            wanted.append(photographer.style(image % SUBJECTS).hair_colour.mean())
+            wanted.append(synthesizer.style(image % SUBJECTS).hair_colour.mean())
             seen.append(np.median(batch["image"][image][hair]))
     assert len(wanted) > 10 and np.corrcoef(wanted, seen)[0, 1] > 0.7
 
@@ -101,7 +101,7 @@ def test_pictures_are_neither_dark_nor_blown_out(batch):
 
 def test_an_interrupted_run_goes_on_and_ends_with_the_same_bytes(photographs, tmp_path, monkeypatch, capsys):
     arguments = {"count": COUNT, "image_size": 64, "seed": 5, "shards": 3, "subjects": SUBJECTS}
-    whole, drawn = Photographer.records, []
+    whole, drawn = Synthesizer.records, []
 
     def interrupted(self, indices):
         drawn.append(list(indices))
@@ -109,7 +109,7 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_bytes(photographs, tm
             raise KeyboardInterrupt
         return whole(self, indices)
 
-    monkeypatch.setattr(Photographer, "records", interrupted)
+    monkeypatch.setattr(Synthesizer, "records", interrupted)
     with pytest.raises(KeyboardInterrupt):
         make_synthetic(tmp_path, **arguments)
     assert (tmp_path / shard_name(0, 3)).is_file() and not (tmp_path / shard_name(1, 3)).is_file()
@@ -124,8 +124,8 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_bytes(photographs, tm
         make_synthetic(tmp_path, **{**arguments, "seed": 6})
 
 
-def test_a_photograph_does_not_depend_on_its_batch(photographer, batch):
-    for place, record in zip((31, 7), photographer.records([31, 7]), strict=True):
+def test_a_photograph_does_not_depend_on_its_batch(synthesizer, batch):
+    for place, record in zip((31, 7), synthesizer.records([31, 7]), strict=True):
         difference = np.abs(record.pixels().astype(int) - batch["image"][place])
         assert difference.mean() < 0.5  # the same up to the rounding of the batch's matrix products
         np.testing.assert_array_equal(record.coefficients, batch["coefficients"][place])

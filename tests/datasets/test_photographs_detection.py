@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from datasets.alignment import five_landmarks
-from datasets.photographs.detection import Detector
+from datasets.photographs.detection import Detector, weight_files
 from datasets.records import Record, iterate_shard
 
 
@@ -56,3 +59,32 @@ def test_a_small_face_beside_a_large_one(detector: Detector, people: list) -> No
 @pytest.mark.parametrize("size", [(1, 1), (5, 900), (19, 19), (40, 40)])
 def test_nothing_is_found_in_nothing(detector: Detector, size: tuple[int, int]) -> None:
     assert detector.detect(Image.new("RGB", size, (120, 100, 90))) == []
+
+
+def test_changed_weights_are_refused_before_they_are_loaded(tmp_path: Path) -> None:
+    for file in weight_files():
+        shutil.copy(file, tmp_path)
+    assert [file.name for file in weight_files(tmp_path)] == ["pnet.lz4", "rnet.lz4", "onet.lz4"]
+    changed = tmp_path / "rnet.lz4"
+    content = bytearray(changed.read_bytes())
+    content[100] ^= 1
+    changed.write_bytes(content)
+    with pytest.raises(RuntimeError, match=r"rnet\.lz4: expected the weights of mtcnn 1\.0\.0 .*was not loaded"):
+        weight_files(tmp_path)
+    changed.unlink()
+    with pytest.raises(RuntimeError, match=r"rnet\.lz4: expected .* Received: no such file"):
+        weight_files(tmp_path)
+
+
+def test_weights_in_the_current_directory_are_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package itself would take them first, and unpickle whatever they hold."""
+    for name in ("pnet.lz4", "rnet.lz4", "onet.lz4"):
+        (tmp_path / name).write_bytes(b"not weights")
+    monkeypatch.chdir(tmp_path)
+    Detector()
+
+
+def test_without_the_package_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(RuntimeError, match=r"pip install mtcnn==1\.0\.0 \(the extra `photographs`\).*--lm_path"):
+        Detector()

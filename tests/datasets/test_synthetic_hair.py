@@ -13,8 +13,8 @@ from renderer.pose import rotation_matrix
 
 
 @pytest.fixture(scope="module")
-def scalp(photographer):
-    return photographer.scalp
+def scalp(synthesizer):
+    return synthesizer.scalp
 
 
 @pytest.fixture(scope="module")

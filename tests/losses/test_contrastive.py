@@ -1,6 +1,7 @@
 """Contrastive losses: zero for pairs that differ as they may, and known values for pairs that do not."""
 
 import numpy as np
+import pytest
 import scipy.ndimage
 import tensorflow as tf
 
@@ -21,6 +22,21 @@ def test_gaussian_blur_equals_scipy():
     expected = scipy.ndimage.correlate1d(image, line, axis=1, mode="mirror")
     expected = scipy.ndimage.correlate1d(expected, line, axis=2, mode="mirror")
     np.testing.assert_allclose(contrastive.gaussian_blur(tf.constant(image)), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "resolution, size, sigma", [(1024, 17, 8), (512, 9, 4), (256, 5, 2), (128, 3, 1), (64, 3, 0.5), (32, 3, 0.5)]
+)
+def test_the_blur_covers_the_same_share_of_a_face_at_every_resolution(resolution, size, sigma):
+    assert contrastive.blur_of(resolution) == (size, sigma)
+
+
+def test_expression_warp_blurs_as_its_resolution_asks():
+    first, second = _smooth_image(2, 256), _smooth_image(3, 256)
+    nothing = np.zeros([1, 256, 256, 1], np.float32)
+    loss = contrastive.expression_warp_loss(first, second, np.zeros([1, 256, 256, 2], np.float32), nothing, nothing)
+    difference = contrastive.gaussian_blur(tf.constant(first - second), 5, 2.0).numpy()  # the method's at 256
+    np.testing.assert_allclose(loss, [np.linalg.norm(difference, axis=-1).mean()], rtol=1e-3)
 
 
 def test_a_pair_that_moves_as_its_flow_says_costs_nothing_and_a_still_one_costs():

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from discoface_tf2.perception import Identity, Parsing, Perception, Reconstruction
+from discoface_tf2.perception.clipping import clip_inward
 from renderer.layout import CoefficientLayout
 
 LAYOUT = CoefficientLayout(5, 4, 6)
@@ -140,3 +141,30 @@ def test_weights_of_other_sizes_are_refused(perception, tmp_path):
 def test_wrong_images(network, images):
     with pytest.raises(ValueError, match=r"floats in \[-1, 1\]"):
         network(tf.constant(images))
+
+
+def test_clipping_passes_the_gradients_that_pull_back_alone():
+    """Beside central differences inside; outside, what descent on each side of the range would do."""
+    x = tf.constant([-1.5, -1.5, -1.0, -0.3, 0.4, 1.0, 1.5, 1.5])
+    weights = tf.constant([2.0, -2.0, 3.0, 4.0, -5.0, 6.0, 7.0, -7.0])  # the gradient behind the clip
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        clipped = clip_inward(x)
+        loss = tf.reduce_sum(clipped * weights)
+    np.testing.assert_array_equal(clipped, np.clip(x, -1, 1))
+    gradient = tape.gradient(loss, x).numpy()
+    # -1.5: descent on +2 leads further out, on -2 back; 1.5: on +7 back, on -7 further out.
+    np.testing.assert_array_equal(gradient, [0, -2, 3, 4, -5, 6, 7, 0])
+    for place in (3, 4):
+        step = np.eye(8, dtype=np.float32)[place] * 0.01
+        numeric = tf.reduce_sum((clip_inward(x + step) - clip_inward(x - step)) * weights) / 0.02
+        np.testing.assert_allclose(gradient[place], numeric, rtol=1e-4)
+
+
+def test_clipped_values_come_back_under_descent():
+    x = tf.Variable([3.0, -3.0])
+    for _ in range(100):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.square(clip_inward(x) - [0.5, -0.25]))
+        x.assign_sub(0.1 * tape.gradient(loss, x))
+    np.testing.assert_allclose(x, [0.5, -0.25], atol=1e-3)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slow_rasterizer import slow_rasterize
 from tensorflow_graphics.rendering import rasterization_backend
-from tensorflow_graphics.rendering.tests import rasterization_backend_test_base
+from tensorflow_graphics.rendering.tests import rasterization_backend_test_base, splat_test
 
 from renderer import Camera, rasterizer, rasterizer_coverage
 from renderer.rasterizer import rasterize
@@ -318,6 +318,16 @@ class TestAsABackendOfTensorflowGraphics(rasterization_backend_test_base.Rasteri
 
     def setUp(self):
         super().setUp()
-        patch = mock.patch.object(rasterization_backend, "rasterize", lambda *args: rasterize(*args[:6]))
+        patch = mock.patch.object(rasterization_backend, "rasterize", rasterize)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+
+class TestUnderSplattingOfTensorflowGraphics(splat_test.SplatTest):
+    """tensorflow-graphics' own tests of rasterize-then-splat, whose gradients pass the vertices, on this one."""
+
+    def setUp(self):
+        super().setUp()
+        patch = mock.patch.object(rasterization_backend, "rasterize", rasterize)
         patch.start()
         self.addCleanup(patch.stop)

@@ -68,7 +68,7 @@ def test_gradient_of_barycentrics_against_finite_differences(mode, layers):
     weights = tf.constant(random.normal(size=[1, layers, 8, 8, 3]), tf.float32)
 
     def loss(points):
-        framebuffer = rasterize(points, triangles, matrix, (8, 8), num_layers=layers)
+        framebuffer = rasterize(points, triangles, matrix, (8, 8), num_layers=layers, differentiable=True)
         return tf.reduce_sum(framebuffer.barycentrics.value * weights)
 
     def gradient(points):
@@ -85,3 +85,15 @@ def test_gradient_of_barycentrics_against_finite_differences(mode, layers):
         numeric[place] = (loss(vertices + step) - loss(vertices - step)) / 0.04
     assert np.abs(numeric[:, 3:]).any() == (layers == 2)
     np.testing.assert_allclose(found, numeric, rtol=0.01, atol=0.01 * np.abs(numeric).max())
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_no_gradient_passes_unless_it_is_asked_for(layers):
+    """As tensorflow-graphics' backends, which stop it."""
+    vertices = tf.constant([[[-9, -8, 1.0], [9, -7, -2.0], [1, 10, 0.5]]])
+    matrix = tf.constant(Camera(8, 20.0).view_projection()[None])
+    with tf.GradientTape() as tape:
+        tape.watch([vertices, matrix])
+        framebuffer = rasterize(vertices, [[0, 1, 2]], matrix, (8, 8), num_layers=layers)
+        value = tf.reduce_sum(framebuffer.barycentrics.value * tf.random.stateless_normal([8, 8, 3], [0, 1]))
+    assert tape.gradient(value, [vertices, matrix]) == [None, None]

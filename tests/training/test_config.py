@@ -1,5 +1,6 @@
 """The configuration: presets, overrides, phases, and what is refused."""
 
+import dataclasses
 import json
 
 import pytest
@@ -20,7 +21,7 @@ def test_overrides_replace_preset_values_and_none_does_not():
     assert config.weights.lighting == 10.0  # the reference's
 
 
-METHOD = ("ffhq256", "ffhq256-full", "ffhq512", "ffhq1024")
+METHOD = ("ffhq256", "ffhq256-full", "ffhq512", "ffhq1024", "original256")
 
 
 @pytest.mark.parametrize("preset", METHOD)
@@ -41,6 +42,30 @@ def test_published_settings_of_ffhq(preset, batch, gamma, rate, ema, width):
         assert config.channel_base // config.resolution == width and config.channel_max == 512
         assert (config.mapping_layers, config.mapping_width, config.mapping_lr_multiplier) == (8, 512, 0.01)
         assert (config.pl_weight, config.pl_interval, config.r1_interval, config.layer_noise) == (2.0, 4, 16, True)
+
+
+def test_the_originals_own_settings():
+    for stage in (1, 2):
+        config = make_config("original256", stage)
+        seen = (config.resolution, config.batch_size, config.learning_rate, config.beta_2, config.r1_gamma)
+        assert seen == (256, 16, 0.002, 0.99, 10.0)
+        assert (config.pl_weight, config.ema_kimg, config.layer_noise, config.mirror) == (0.0, 10, True, True)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_landmarks_count_a_fifth_in_stage_2_and_all_else_the_same(preset):
+    first, second = (make_config(preset, stage).weights for stage in (1, 2))
+    assert dataclasses.replace(first, landmarks=first.landmarks / 5) == second
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_no_pair_is_in_one_group_of_the_minibatch_deviation(preset):
+    """The discriminator would know a pair by its likeness: rows i and i + N / 4 · k are a group of 4."""
+    config = make_config(preset, 2)
+    rows = config.batch_size + 2 * config.pairs
+    assert rows % 4 == 0
+    for row in range(2 * config.pairs):
+        assert (row - (config.batch_size + row)) % (rows // 4) != 0
 
 
 def test_half_and_full_width_at_256_differ_in_width_alone():

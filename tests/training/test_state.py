@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from tiny_training import tiny_config
 
+from discoface_tf2.training.saving import Saver
 from discoface_tf2.training.state import TrainingState
 
 
@@ -39,3 +40,26 @@ def test_moving_average_ramps_up_to_its_half_life():
     for _ in range(10):
         state.update_average(tf.constant(100_000))
     np.testing.assert_allclose(average.numpy(), 0.5, rtol=1e-5)
+
+
+def test_a_snapshots_average_and_mean_path_length_go_on(tmp_path, tiny_face_model, tiny_assets):
+    """From a snapshot the average moves at its full half-life at once, and path lengths are compared with the mean."""
+    layout = tiny_face_model.layout
+    config = tiny_config(1, ema_kimg=1.0, batch_size=100, pairs=2, pl_weight=2.0)
+    state = TrainingState(config, layout.lambda_size)
+    for variable in state.average.trainable_variables:
+        variable.assign_add(tf.ones_like(variable.value))
+    state.mean_path_length.assign(0.7)
+    snapshot = Saver(state, tmp_path, layout, str(tiny_assets / "vae"), {}).save()
+    other = TrainingState(tiny_config(2, ema_kimg=1.0, batch_size=100, pairs=2, seed=1), layout.lambda_size)
+    other.load_snapshot(snapshot)
+    assert float(other.mean_path_length) == pytest.approx(0.7)
+    weight, average = (n.synthesis.trainable_variables[0] for n in (other.generator, other.average))
+    was = average.numpy()
+    np.testing.assert_allclose(was, weight.numpy() + 1, atol=1e-6)
+    other.update_average(other.images)
+    np.testing.assert_allclose(was - average.numpy(), 1 - 0.5**0.1, rtol=1e-4)  # 100 of 1,000 images
+
+    state = TrainingState(tiny_config(1), layout.lambda_size)  # without path-length regularisation
+    other.load_snapshot(Saver(state, tmp_path / "other", layout, str(tiny_assets / "vae"), {}).save())
+    assert float(other.mean_path_length) < 0  # to be measured

@@ -64,7 +64,8 @@ def test_one_forward_pass_gives_the_gradients_of_two(make_step):
     expected_g = tape.gradient(loss, [v.value for v in state.generator.trainable_variables])
     with tf.GradientTape() as tape:
         fakes = tf.stop_gradient(state.generator(inputs))
-        loss = tf.reduce_mean(adversarial.discriminator_loss(state.discriminator(reals), state.discriminator(fakes)))
+        loss = tf.reduce_mean(adversarial.real_loss(state.discriminator(reals)))
+        loss += tf.reduce_mean(adversarial.fake_loss(state.discriminator(fakes)))
     expected_d = tape.gradient(loss, [v.value for v in state.discriminator.trainable_variables])
     before = [[v.numpy() for v in net.trainable_variables] for net in (state.generator, state.discriminator)]
     step(PHOTOGRAPHS, "warmup")
@@ -79,6 +80,76 @@ def test_one_forward_pass_gives_the_gradients_of_two(make_step):
             np.testing.assert_allclose(was - variable.numpy(), gradient, rtol=1e-3, atol=2e-5, err_msg=variable.path)
             moved += 1
         assert moved > 10
+
+
+def test_stage_2_adds_the_adversarial_terms_of_the_batch_and_of_the_pairs(make_step):
+    step = make_step(tiny_config(2))
+    state, (lambdas, noise) = step.state, step._draw()
+    score = state.discriminator(state.generator(tf.concat([lambdas, noise], -1))).numpy()[:, 0]
+    real = state.discriminator(to_network_range(PHOTOGRAPHS)).numpy()[:, 0]
+    pairs = np.concatenate([score[:4], score[4:]])  # 2 pairs of each kind: rows 0-3 of the batch, and four more
+    terms = step(PHOTOGRAPHS, "contrastive")
+
+    def softplus(x):
+        return np.log1p(np.exp(x)).mean()
+
+    np.testing.assert_allclose(terms["generator"], softplus(-score[:4]) + softplus(-pairs), rtol=1e-4)
+    fake = (softplus(score[:4]) + softplus(pairs)) / 2
+    np.testing.assert_allclose(terms["discriminator"], softplus(-real) + fake, rtol=1e-4)
+
+
+def test_perception_networks_see_clipped_images_and_lighting_pairs_whole(make_step, tiny_perception, monkeypatch):
+    step = make_step(tiny_config(2, w_expression=1.0))
+    lambdas, noise = step._draw()
+    fakes = 3.0 * step.state.generator(tf.concat([lambdas, noise], -1))
+    assert np.abs(fakes).max() > 1.5
+    seen = {"reconstruction": [], "identity": [], "parsing": []}
+    for name, images in seen.items():
+        kind = type(getattr(tiny_perception, name))
+
+        def call(self, x, call=kind.call, images=images, **options):
+            images.append((x.numpy(), options))
+            return call(self, x, **options)
+
+        monkeypatch.setattr(kind, "call", call)
+    step.imitation(fakes, lambdas, "contrastive")
+    lit = np.clip(np.concatenate([fakes[2:4], fakes[6:8]]), -1, 1)  # 2 pairs: rows 2 and 3, and their second images
+    (_, (whole, _)) = [one for one in seen["identity"] if not np.array_equal(one[0], to_render(step, lambdas))]
+    np.testing.assert_array_equal(whole, lit)
+    (parsed, options), *_ = seen["parsing"]
+    np.testing.assert_array_equal(parsed, lit)
+    looked_at = next(images for images, _ in seen["reconstruction"] if len(images) == 6)
+    np.testing.assert_array_equal(looked_at, np.clip(np.concatenate([fakes[:4], fakes[6:8]]), -1, 1))
+    for images in (one for calls in seen.values() for one, _ in calls):
+        assert np.abs(images).max() <= 1
+    # The parser aligns each image by its own landmarks, as the reconstruction network predicts them.
+    points = step.renderer.landmarks(tiny_perception.reconstruction(tf.constant(lit))).numpy()  # y up, pixels
+    for k, wanted in ((2, points[:, 30]), (3, points[:, 48]), (0, (points[:, 36] + points[:, 39]) / 2)):
+        found = options["landmarks"].numpy()[:, k]
+        np.testing.assert_allclose(found, np.stack([wanted[:, 0] / 16, 1 - wanted[:, 1] / 16], -1), atol=1e-5)
+
+
+def to_render(step, lambdas):
+    return to_network_range(step.renderer(lambdas[:4]).image).numpy()
+
+
+def test_stages_of_one_seed_draw_different_numbers(make_step, tiny_sampler):
+    first, second = (make_step(tiny_config(stage))._draw()[0][:4].numpy() for stage in (1, 2))
+    assert (np.abs(first - second).max(1) > 0).all()
+    # What stage 1 draws of seed 3 stays what it always was: a resumed run must see it.
+    step = make_step(tiny_config(1, seed=3))
+    normals = tf.random.stateless_normal([4, tiny_sampler.latent_size + 4], [3 * 16, 0], alg="philox")
+    np.testing.assert_array_equal(step._draw()[0], tiny_sampler.sample(normals[:, : tiny_sampler.latent_size]))
+
+
+def test_a_run_from_a_snapshot_without_a_mean_path_length_measures_it_first(make_step):
+    step = make_step(tiny_config(2, pl_weight=2.0, pl_interval=1, layer_noise=True))
+    step.state.mean_path_length.assign(-1.0)  # as `load_snapshot` has it
+    terms = step.penalties(PHOTOGRAPHS, 0)
+    mean = float(terms["mean_path_length"])
+    assert mean > 0 and float(step.state.mean_path_length) == pytest.approx(mean)
+    assert float(terms["path_length"]) < 0.5 * mean**2  # their variance, not their distance from 0
+    assert int(step.state.generator_optimizer.iterations) == 1  # measuring changes no weight
 
 
 def test_imitation_lowers_its_loss_and_leaves_the_discriminator_alone(make_step):

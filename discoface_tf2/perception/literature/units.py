@@ -14,6 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from discoface_tf2.perception.clipping import clip_inward
+
 FIXED = "FIXED"  # padding of (k − 1) / 2 on each side, whatever the stride; "SAME" pads more at the end than before
 _MOMENTS = ("beta", "moving_mean", "moving_variance")
 
@@ -142,5 +144,5 @@ def max_pool(x: tf.Tensor, padding: str) -> tf.Tensor:
 
 
 def to_bytes_range(images: tf.Tensor) -> tf.Tensor:
-    """[-1, 1] → 0-255, clipped, as the published networks were trained to expect; no gradient passes the clip."""
-    return tf.clip_by_value((images + 1.0) * 127.5, 0.0, 255.0)
+    """[-1, 1] → 0-255, clipped (`clip_inward`), as the published networks were trained to expect."""
+    return clip_inward((images + 1.0) * 127.5, 0.0, 255.0)
