@@ -48,6 +48,7 @@ from discoface_tf2.perception.reconstruction import Reconstruction
 from renderer import FaceModel, FaceRenderer, load_face_model
 from renderer.camera import Camera
 from renderer.files import save_png
+from renderer.makehuman.population import is_makehuman
 
 LEAST_YAW = 5.0  # degrees below which the sign is not counted
 _SHOWN = 160  # pixels of a photograph on the sheet
@@ -199,6 +200,8 @@ def train(face_model: str, folder: Path, args: argparse.Namespace) -> Path:
     make = ["-m", "datasets.make_synthetic", "--count", str(args.count), "--image_size", str(args.image_size)]
     learn = ["train_perception.py", "--data", str(images), "--preset", "quick", "--steps", str(args.steps)]
     learn += ["--minutes", _NO_CLOCK, "--networks", "reconstruction,parsing"]
+    if args.assets and is_makehuman(load_face_model(face_model)):
+        make += ["--assets", str(args.assets)]
     for command, out in ((make, images), (learn, perception)):
         more = ["--out", str(out), "--seed", str(args.seed), "--face_model", face_model]
         subprocess.run([sys.executable, *command, *more], check=True)
@@ -220,6 +223,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="'builtin' or a .npz, one for each --perception or one for all (default: builtin)",
     )  # fmt: skip
     parser.add_argument("--perception", nargs="+", type=Path, help="trained folders; without, they are trained")
+    parser.add_argument("--assets", type=Path, help="MakeHuman's parts, for its face models (see make_synthetic)")
     parser.add_argument("--count", type=int, default=10_000, help="synthetic images to train on (default: 10000)")
     parser.add_argument("--image_size", type=int, default=64, help="pixels of images and networks (default: 64)")
     parser.add_argument("--steps", type=int, default=3000, help="training steps of each network (default: 3000)")

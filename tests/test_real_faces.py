@@ -143,15 +143,19 @@ def test_without_networks_each_face_model_gets_as_many_images_and_steps(folder, 
     commands, compared = [], []
     monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
     monkeypatch.setattr(real_faces, "compare", lambda photos, cases, *rest: compared.append(cases))
+    makehuman = iter([False, True])
+    monkeypatch.setattr(real_faces, "is_makehuman", lambda model: next(makehuman))
     load_face_model("builtin").save(tmp_path / "other.npz")
     models = ["builtin", str(tmp_path / "other.npz")]
-    main(["--photos", str(folder), "--out", str(tmp_path), "--steps", "7", "--count", "50", "--face_model", *models])
+    command = ["--photos", str(folder), "--out", str(tmp_path), "--steps", "7", "--count", "50", "--assets", "parts"]
+    main([*command, "--face_model", *models])
     titles, folders, sources = zip(*compared[0], strict=True)
     assert titles == ("builtin", "other") and sources == tuple(models)
     assert folders == (tmp_path / "builtin/perception", tmp_path / "other/perception")
     made, learned = commands[::2], commands[1::2]
     for command, model in zip(made, models, strict=True):
         assert command[command.index("--count") + 1] == "50" and command[-1] == model
+    assert "--assets" not in made[0] and made[1][made[1].index("--assets") + 1] == "parts"
     for command in learned:
         assert command[command.index("--steps") + 1] == "7" and float(command[command.index("--minutes") + 1]) > 300
 
