@@ -8,7 +8,6 @@ RUN := runs/demo
 FACE_MODEL ?=
 FACE := $(if $(FACE_MODEL),--face_model $(FACE_MODEL))
 PICTURES := all expression lighting pose identity
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: install demo test lint clean
 .DELETE_ON_ERROR:
@@ -32,9 +31,9 @@ test: .venv/installed lint
 
 # ---- the main job, one step a target; a target's file exists only when its step is done -------------------------
 
-DATA := $(RUN)/photographs/dataset.json
+DATA := $(RUN)/photographs.done
 VAES := $(RUN)/vae.done
-PERCEPTION := $(RUN)/perception/perception.json
+PERCEPTION := $(RUN)/perception.done
 STAGE1 := $(RUN)/stage1.done
 STAGE2 := $(RUN)/stage2.done
 SHEETS := $(PICTURES:%=$(RUN)/pictures/%/.done)
@@ -49,16 +48,18 @@ demo: $(SHEETS) $(EXPORT)
 
 $(DATA): | .venv/installed
 	@echo "== 1/7 synthetic photographs"
-	$(BIN)/python -m datasets.make_synthetic --out $(@D) --count 10000 --image_size 64 --seed 0 $(FACE)
+	$(BIN)/python -m datasets.make_synthetic --out $(RUN)/photographs --count 10000 --image_size 64 --seed 0 $(FACE)
+	@touch $@
 
 $(VAES): $(DATA)
 	@echo "== 2/7 factor VAEs"
-	$(BIN)/python -m vae.train --factor all --data $(<D) --out $(RUN)/vae --preset quick $(FACE)
+	$(BIN)/python -m vae.train --factor all --data $(RUN)/photographs --out $(RUN)/vae --preset quick $(FACE)
 	@touch $@
 
 $(PERCEPTION): $(DATA)
 	@echo "== 3/7 perception networks"
-	$(BIN)/python train_perception.py --data $(<D) --out $(@D) --preset quick $(FACE)
+	$(BIN)/python train_perception.py --data $(RUN)/photographs --out $(RUN)/perception --preset quick $(FACE)
+	@touch $@
 
 ASSETS := --data $(RUN)/photographs --vae_dir $(RUN)/vae --perception_dir $(RUN)/perception $(FACE)
 

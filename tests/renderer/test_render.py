@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import json
-import runpy
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
+from script_run import run_script
 
 from renderer import load_face_model
 from renderer.controls import Controls, identity
@@ -163,15 +162,10 @@ def test_many_rows_want_a_folder_and_no_turntable(tmp_path, model, tiny_face_mod
         assert "2" in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_a_broken_file_ends_with_one_line_and_exit_code_1(tmp_path, model, monkeypatch):
+def test_a_broken_file_ends_with_one_line_and_exit_code_1(tmp_path, model):
     (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04")
     flags = [*model, "--coefficients", str(tmp_path / "broken.npz"), "--out", str(tmp_path / "a.png")]
-    monkeypatch.setattr(sys, "argv", ["render", *flags])
-    monkeypatch.delitem(sys.modules, "renderer.render")
-    with pytest.raises(SystemExit) as stopped:
-        runpy.run_module("renderer.render", run_name="__main__")
-    message = stopped.value.code  # a text: Python prints it and exits with 1
-    assert message.startswith("renderer.render: error: ")
-    assert "broken.npz" in message
-    assert "\n" not in message
+    code, message = run_script("renderer.render", flags)
+    assert code == 1 and message.startswith("renderer.render: error: ")
+    assert "broken.npz" in message and message.count("\n") == 1
     assert not (tmp_path / "a.png").exists()
