@@ -15,7 +15,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from discoface_tf2.config import PRESETS, LossWeights, Monitoring, TrainingConfig, make_config
+from discoface_tf2.config import PRESETS, LossWeights, Monitoring, TrainingConfig, make_config, require_effective
 from renderer.command import begin
 from renderer.options import add_option, number
 
@@ -111,6 +111,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     del overrides["stage"], overrides["preset"]
     try:
         config = make_config(args.preset, args.stage, **overrides)
+        require_effective(config, overrides)
         ticks = Monitoring.metric_ticks if args.metric_ticks is None else args.metric_ticks
         monitoring = Monitoring(tuple(args.metrics), ticks, args.histograms, args.quiet)
     except ValueError as error:

@@ -267,7 +267,7 @@ def make_config(preset: str, stage: int, **overrides: Any) -> TrainingConfig:
     """The preset's configuration for a stage, with `overrides` on top; None means "not given".
 
     Keys are those of TrainingConfig, or `w_…` for a field of LossWeights. Raises ValueError for an unknown preset
-    or key, a value out of its range, and an override without effect.
+    or key, and a value out of its range.
     """
     if preset not in PRESETS:
         raise ValueError(f"preset: expected one of {', '.join(PRESETS)}. Received: {preset!r}")
@@ -282,8 +282,11 @@ def make_config(preset: str, stage: int, **overrides: Any) -> TrainingConfig:
             weights[key[2:]] = value
         else:
             options[key] = value
-    config = TrainingConfig.from_dict({**options, "weights": weights, "preset": preset, "stage": stage})
+    return TrainingConfig.from_dict({**options, "weights": weights, "preset": preset, "stage": stage})
+
+
+def require_effective(config: TrainingConfig, given: Mapping[str, Any]) -> None:
+    """Raises ValueError, one line, where an option that a person gave (not None) does nothing in this configuration."""
     for key, (effective, needed) in _EFFECTIVE.items():
-        if overrides.get(key) is not None and not effective(config):
-            raise ValueError(f"{key}: it has no effect without {needed}. Received: {overrides[key]}")
-    return config
+        if given.get(key) is not None and not effective(config):
+            raise ValueError(f"{key}: it has no effect without {needed}. Received: {given[key]}")

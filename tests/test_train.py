@@ -82,7 +82,7 @@ def test_dry_run_prints_the_configuration_and_makes_nothing(tmp_path, capsys):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--kimg=x"], "argument --kimg: invalid float value: 'x'"),
+        (["--kimg=x"], "argument --kimg: expected a number, 0.001 to 1,000,000. Received: x"),
         (["--stage=2"], "give its folder by --run_id"),
         (["--batch_size=0"], "--batch_size: expected a whole number, 1 to 65,536. Received: 0"),
         (["--preset=tiny"], "argument --preset: invalid choice: 'tiny'"),

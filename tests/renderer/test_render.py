@@ -121,9 +121,9 @@ def test_list(model, capsys):
     [
         ("", "nothing to write"),
         ("--out a.jpg", ".png or a folder"),
-        ("--out a.png --size 2000", "16 to 1024"),
+        ("--out a.png --size 2000", "16 to 1,024"),
         ("--out a.png --supersample 9", "1 to 4"),
-        ("--out a.png --seed -1", "0 or more"),
+        ("--out a.png --seed -1", "0 to 2,000,000,000"),
         ("--out a.png --seed 1 --coefficients b.npz", "give one"),
         ("--out a.png --outputs image,dept", "'image,dept'"),
         ("--out a.png --background blurry", "colour"),
@@ -131,7 +131,7 @@ def test_list(model, capsys):
         ("--out a.png --expression smile", "NAME=NUMBER"),
         ("--out a.png --expression grin=1", "Expected one of: expression_0, expression_1"),
         ("--out a.png --shape nose=1", "Expected one of: shape_0"),
-        ("--out a.png --yaw nan", "finite"),
+        ("--out a.png --yaw nan", "-360 to 360"),
         ("--out a.png --zoom 0", "0.05 to 20"),
         ("--dump a.npy", ".npz"),
         ("--dump a.npz --rows 3", "give both"),
@@ -139,7 +139,7 @@ def test_list(model, capsys):
         ("--dump a.npz --coefficients b.npz --rows x:", "such as 0:16"),
         ("--turntable a.avi", ".gif or .mp4"),
         ("--turntable a.gif --background transparent", "colour"),
-        ("--turntable a.gif --frames 1", "2 to 3600"),
+        ("--turntable a.gif --frames 1", "2 to 3,600"),
     ],
 )
 def test_wrong_flags_are_usage_errors(model, flags, word, capsys, tmp_path, monkeypatch):

@@ -86,7 +86,8 @@ def test_assets_of_another_face_model_are_refused(tmp_path, assets):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, assets):
-    config = tiny_config(1, kimg=0.032, imitate_kimg=0.032, imitate_learning_rate=1e30, tick_kimg=0.016)
+    config = tiny_config(1, kimg=0.032, imitate_kimg=0.032, tick_kimg=0.016)
+    object.__setattr__(config, "imitate_learning_rate", 1e30)  # which no option may be
     with pytest.raises(
         FloatingPointError, match=r"gradient_imitate stopped being finite at step 2 \(0.008 kimg\), seen at 0.016 kimg"
     ):
