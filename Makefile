@@ -14,7 +14,6 @@ PARTS := $(if $(HEAD_ASSETS),--assets $(HEAD_ASSETS))
 PICTURES := all expression lighting pose identity
 # On Python 3.12 and newer it is installed without the packages it asks for (setup.py)
 GRAPHICS := tensorflow-graphics==2021.12.3
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: install demo test test-beam lint clean
 .DELETE_ON_ERROR:
@@ -54,9 +53,9 @@ test-beam:
 
 FACE_FILE := $(RUN)/face_model.txt# names the model that this run uses
 FACE := --face_model $$(cat $(FACE_FILE))
-DATA := $(RUN)/photographs/dataset.json
+DATA := $(RUN)/photographs.done
 VAES := $(RUN)/vae.done
-PERCEPTION := $(RUN)/perception/perception.json
+PERCEPTION := $(RUN)/perception.done
 STAGE1 := $(RUN)/stage1.done
 STAGE2 := $(RUN)/stage2.done
 SHEETS := $(PICTURES:%=$(RUN)/pictures/%/.done)
@@ -82,16 +81,18 @@ endif
 
 $(DATA): $(FACE_FILE)
 	@echo "== 1/7 synthetic images"
-	$(BIN)/python -m datasets.make_synthetic --out $(@D) --count 10000 --image_size 64 --seed 0 $(FACE) $(PARTS)
+	$(BIN)/python -m datasets.make_synthetic --out $(RUN)/photographs --count 10000 --image_size 64 --seed 0 $(FACE) $(PARTS)
+	@touch $@
 
 $(VAES): $(DATA)
 	@echo "== 2/7 factor VAEs"
-	$(BIN)/python -m vae.train --factor all --data $(<D) --out $(RUN)/vae --preset quick $(FACE)
+	$(BIN)/python -m vae.train --factor all --data $(RUN)/photographs --out $(RUN)/vae --preset quick $(FACE)
 	@touch $@
 
 $(PERCEPTION): $(DATA)
 	@echo "== 3/7 perception networks"
-	$(BIN)/python train_perception.py --data $(<D) --out $(@D) --preset quick $(FACE)
+	$(BIN)/python train_perception.py --data $(RUN)/photographs --out $(RUN)/perception --preset quick $(FACE)
+	@touch $@
 
 ASSETS := --data $(RUN)/photographs --vae_dir $(RUN)/vae --perception_dir $(RUN)/perception $(FACE)
 

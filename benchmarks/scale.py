@@ -14,6 +14,11 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m benchmarks.scale")
+
 import tensorflow as tf
 
 from discoface_tf2.architectures import build_discriminator, build_generator

@@ -17,6 +17,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m datasets.inspect")
+
 import numpy as np
 from tqdm import tqdm
 
@@ -196,7 +201,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (OSError, ValueError) as error:
-        sys.exit(f"inspect: error: {error}")
+    sys.exit(main())

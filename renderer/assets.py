@@ -9,10 +9,14 @@ Nothing is fetched. Nothing here is needed: the built-in face model stands in fo
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m renderer.assets")
 
 from renderer.importers.bfm import BFM09_FILES
 
@@ -143,7 +147,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"renderer.assets: error: {error}")
+    main()

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from discoface_tf2.face_model_option import face_model_note
 from discoface_tf2.files import write_json
 from discoface_tf2.perception import evaluate
 from discoface_tf2.perception.bundle import (
@@ -105,7 +106,7 @@ def train(
     missing = [name for name in NETWORKS if name in networks and name not in finished]
     for name in sorted(finished & set(networks)):
         print(f"{name}: already trained in {out}, skipped")
-    perception = Perception.new(samples.layout, samples.size, face_model.name)
+    perception = Perception.new(samples.layout, samples.size, **face_model_note(face_model))
     if missing:
         out.mkdir(parents=True, exist_ok=True)
         writer = tf.summary.create_file_writer(str(out / "tensorboard"))
