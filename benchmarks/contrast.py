@@ -34,7 +34,7 @@ VARIED = ("expression", "lighting", "pose")
 SMALL = ["--preset=synthetic64", "--resolution=32", "--channel_base=512", "--channel_max=32", "--mapping_layers=3",
          "--mapping_width=64", "--w_exp=0", "--dtype=mixed_bfloat16", "--image_kimg=5",
          "--snapshot_kimg=5"]  # fmt: skip
-STAGE_1_KIMG, IMITATE_KIMG, STAGE_2_KIMG = 80, 60, 50
+STAGE_1_KIMG, IMITATE_KIMG, STAGE_2_KIMG = 70, 60, 50
 VARIATIONS = 5
 Figures = dict[str, float]
 
