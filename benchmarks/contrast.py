@@ -101,6 +101,16 @@ def run_all(commands: Sequence[Sequence[str]], out: Path, jobs: int) -> None:
         list(pool.map(run, commands))
 
 
+def snapshot_at(run: Path, kimg: float) -> Path:
+    """The run's first snapshot after `kimg` thousand images. Raises ValueError when there is none."""
+    from discoface_tf2.model_io import read_manifest, snapshots
+
+    later = [folder for folder in snapshots(run) if read_manifest(folder)[3]["kimg"] >= kimg]
+    if not later:
+        raise ValueError(f"{run}: expected a snapshot after {kimg:g} kimg. Delete the folder to make it anew")
+    return later[-1]
+
+
 def outside(images: np.ndarray, masks: np.ndarray) -> float:
     """Mean absolute difference outside the mesh, between an image of a row and the next one.
 
@@ -199,15 +209,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     for command in (images_of(args.out, "heldout", 600, seed=1), perception_of(args.out, "judge", seed=1)):
         run_all([command], args.out, 1)
 
-    from discoface_tf2.model_io import snapshot_path
     from discoface_tf2.perception import Perception
     from renderer import FaceRenderer, load_face_model
 
     judge, renderer = Perception.load(args.out / "judge"), FaceRenderer(load_face_model(), 32)
-    start = measure_snapshot(snapshot_path(args.out / "stage1", STAGE_1_KIMG), judge, renderer, args.subjects)
+    start = measure_snapshot(snapshot_at(args.out / "stage1", STAGE_1_KIMG), judge, renderer, args.subjects)
     runs: dict[str, list[Figures]] = {setting: [] for setting in args.settings}
     for setting, seed in pairs:
-        snapshot = snapshot_path(run_folder(args.out, setting, seed), args.kimg)
+        snapshot = snapshot_at(run_folder(args.out, setting, seed), args.kimg)
         figures = measure_snapshot(snapshot, judge, renderer, args.subjects)
         runs[setting].append(figures)
         print(f"{setting}, seed {seed}: " + ", ".join(f"{k} {v:.3f}" for k, v in figures.items()), flush=True)
