@@ -136,7 +136,7 @@ def make_synthetic(
     Raises:
         ValueError: an option is out of range, or `out` holds a dataset of other options.
         FileNotFoundError: no such face model or assets.
-        RuntimeError: a worker failed.
+        OSError: a worker failed.
     """
     subjects = max(1, count // 4) if subjects is None else subjects
     if min(count, subjects, shards) < 1 or shards > count or image_size < 16 or min(seed, workers) < 0:
@@ -165,7 +165,7 @@ def make_synthetic(
             with contextlib.closing(work(job.make, missing, workers, _SHARD_LIMIT, (OSError, ValueError))) as results:
                 for shard, result in results:
                     if isinstance(result, Failure):
-                        raise RuntimeError(f"shard {shard}: {result.reason}. Run the command again to go on")
+                        raise OSError(f"shard {shard}: {result.reason}. Run the command again to go on")
                     bar.update(result)
     return writer.finish()
 

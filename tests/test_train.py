@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import h5py
 import numpy as np
 import pytest
 from tiny_training import TINY
@@ -39,6 +40,14 @@ def flags(**options):
     return [f"--{name}={value}" for name, value in options.items()]
 
 
+def arrays(path):
+    """The arrays of a file of weights, in the order of their names."""
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return [found[name] for name in sorted(found)]
+
+
 @pytest.fixture
 def common(dataset, tiny_assets):
     where = dict(data=dataset, vae_dir=tiny_assets / "vae", perception_dir=tiny_assets / "perception",
@@ -55,6 +64,12 @@ def test_both_stages_and_the_figures(tmp_path, common, dataset, tiny_assets, cap
     options = json.loads((second / "options.json").read_text())
     assert options["training"]["weights"]["landmarks"] == 90
     assert options["assets"]["start_from"] == "kimg000000.012"
+    # The moving average of stage 1 goes on. Its ramp-up would make it a copy of the generator in each of the two steps.
+    average, current = (
+        np.concatenate([value.ravel() for value in arrays(second / "snapshots" / "kimg000000.008" / name)])
+        for name in (model_io.WEIGHTS, model_io.CURRENT_WEIGHTS)
+    )
+    assert np.abs(average - current).mean() > 1e-3
 
     train.main([*common, *flags(stage=2, kimg=0.008, out=second, run_id=first, w_lm=90)])
     assert "nothing to do" in capsys.readouterr().out
