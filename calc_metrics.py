@@ -10,11 +10,13 @@ one line to metric-control<samples>.jsonl in the run folder.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from discoface_tf2.face_model_option import add_face_model_option, require_face_model
+from discoface_tf2.generation_options import SAMPLES, TRUNCATION, VARIATION
+from renderer.command import begin
+from renderer.options import SEED, add_dry_run, print_options
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -23,11 +25,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", type=Path, required=True, help="a run folder (its newest snapshot) or a snapshot")
     parser.add_argument("--perception_dir", type=Path, required=True, help="folder of the perception networks")
     parser.add_argument("--data", type=Path, required=True, help="photographs with labels that no network has seen")
-    parser.add_argument("--samples", type=int, default=500)
-    parser.add_argument("--variation", type=int, default=5, help="images of one identity; default 5")
-    parser.add_argument("--truncation", type=float, default=1.0, help="ψ; default 1, none")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--samples", type=SAMPLES, default=500, help="images of each kind; default 500")
+    parser.add_argument("--variation", type=VARIATION, default=5, help="images of one identity; default 5")
+    parser.add_argument("--truncation", type=TRUNCATION, default=1.0, help="ψ; default 1, none")
+    parser.add_argument("--seed", type=SEED, default=0, help="of what is generated; default 0")
     add_face_model_option(parser)
+    add_dry_run(parser)
     return parser
 
 
@@ -35,6 +38,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Flags to two measurements, and a table of both."""
     parser = make_parser()
     args = parser.parse_args(argv)
+    if args.samples < 2 * args.variation:
+        parser.error(f"--samples should be at least twice --variation, {2 * args.variation}. Received: {args.samples}")
+    if args.dry_run:
+        print_options(args)
+        return
 
     from datasets.reader import load_dataset
     from datasets.schema import read_manifest
@@ -45,14 +53,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     from discoface_tf2.perception import Perception
     from vae import FactorSampler
 
-    try:
-        protocol = Control(args.samples, args.variation, args.seed, args.truncation)
-    except ValueError as error:
-        parser.error(str(error))
+    protocol = Control(args.samples, args.variation, args.seed, args.truncation)
     model, perception = load_model(args.model), Perception.load(args.perception_dir)
-    require_face_model(args.face_model, model.layout, args.model)
+    require_face_model(args.face_model, model.layout, args.model, model.facts)
     sampler = FactorSampler.load(model.vae_dir)
     perception.require_layout(model.layout, args.perception_dir)
+    theirs, ours = perception.face_model_checksum, model.facts.get("face_model_checksum")
+    if theirs and ours and theirs != ours:
+        raise ValueError(
+            f"{args.perception_dir}: made for another face model than {model.folder}: expected "
+            f"{model.facts['face_model']}, checksum {ours}. Received: {perception.face_model}, checksum {theirs}"
+        )
     if read_manifest(args.data).count < args.samples:
         raise ValueError(f"{args.data}: expected at least --samples {args.samples} photographs")
 
@@ -80,7 +91,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"calc_metrics.py: error: {error}")
+    begin("calc_metrics.py")
+    main()

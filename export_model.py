@@ -11,11 +11,13 @@ loaded.truncation.assign(1.0)                                           # for bo
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from discoface_tf2.face_model_option import add_face_model_option, require_face_model
+from discoface_tf2.generation_options import TRUNCATION
+from renderer.command import begin
+from renderer.options import add_dry_run, print_options
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -23,23 +25,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="a run folder (its newest snapshot) or a snapshot")
     parser.add_argument("--out", type=Path, required=True, help="folder of the SavedModel; one there is replaced")
-    parser.add_argument("--truncation", type=float, default=0.7, help="ψ to start with; default 0.7")
+    parser.add_argument("--truncation", type=TRUNCATION, default=0.7, help="ψ to start with; default 0.7")
     add_face_model_option(parser)
     parser.add_argument("--vae_dir", type=Path, help="the four factor VAEs; default those within the snapshot")
+    add_dry_run(parser)
     args = parser.parse_args(argv)
+    if args.dry_run:
+        print_options(args)
+        return
 
     # TensorFlow takes seconds to import, so usage errors come before it.
     from discoface_tf2.export import export_saved_model
     from discoface_tf2.model_io import load_model, load_sampler
 
     model = load_model(args.model)
-    require_face_model(args.face_model, model.layout, args.model)
+    require_face_model(args.face_model, model.layout, args.model, model.facts)
     difference = export_saved_model(args.out, model, load_sampler(model, args.vae_dir), truncation=args.truncation)
     print(f"{args.out}: SavedModel of {model.folder}; loaded back, its images differ by at most {difference:.2g}")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"export_model.py: error: {error}")
+    begin("export_model.py")
+    main()

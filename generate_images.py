@@ -10,14 +10,16 @@ them all. The same command again draws only what is missing.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from discoface_tf2.face_model_option import add_face_model_option, require_face_model
+from discoface_tf2.generation_options import BATCH, VARYING, GenerationOptions
+from renderer.command import begin
+from renderer.options import add_dry_run, add_option, print_options
 
 FACTORS = {"0": "all", "1": "expression", "2": "lighting", "3": "pose"}  # the original's numbers
-NAMES = ("all", "expression", "lighting", "pose", "identity")
+NAMES = tuple(VARYING)
 
 
 def factor(text: str) -> str:
@@ -34,15 +36,14 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", type=Path, required=True, help="a run folder (its newest snapshot) or a snapshot")
     parser.add_argument("--factor", type=factor, default="all", metavar="{" + ",".join(NAMES) + "}",
                         help="what varies along a row; also 0 to 3, as the first four; default all")  # fmt: skip
-    parser.add_argument("--subject", type=int, default=20, help="rows; default 20")
-    parser.add_argument("--variation", type=int, default=5, help="images a row; default 5")
-    parser.add_argument("--seed", type=int, default=0, help="another seed gives other subjects; default 0")
-    parser.add_argument("--truncation", type=float, default=0.7, help="ψ: 1 gives the most varied identities, "
-                        "0 the average one; default 0.7")  # fmt: skip
+    for name, flag in (("subjects", "subject"), ("variations", "variation"), ("seed", None), ("truncation", None)):
+        add_option(parser, GenerationOptions, name, flag)
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
-    parser.add_argument("--batch_size", type=int, default=16, help="images at a time; the images do not depend on it")
+    parser.add_argument("--batch_size", type=BATCH, default=16, help="images at a time; the images do not depend on "
+                        "it; default 16")  # fmt: skip
     add_face_model_option(parser)
     parser.add_argument("--vae_dir", type=Path, help="the four factor VAEs; default those within the snapshot")
+    add_dry_run(parser)
     return parser
 
 
@@ -50,27 +51,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Flags to options, options to one call."""
     parser = make_parser()
     args = parser.parse_args(argv)
-    if min(args.subject, args.variation, args.batch_size) < 1:
-        parser.error("--subject, --variation and --batch_size should be 1 or more")
-    if args.seed < 0:
-        parser.error(f"--seed should be 0 or more. Received: {args.seed}")
+    if args.dry_run:
+        print_options(args)
+        return
 
     # TensorFlow takes seconds to import, so usage errors come before it.
-    from discoface_tf2.generation import GenerationOptions
     from discoface_tf2.model_io import load_model
     from discoface_tf2.pictures import write_pictures
 
     options = GenerationOptions(args.factor, args.subject, args.variation, args.seed, args.truncation)
     model = load_model(args.model)
-    require_face_model(args.face_model, model.layout, args.model)
+    require_face_model(args.face_model, model.layout, args.model, model.facts)
     sheet = write_pictures(args.out, options, model, vae_dir=args.vae_dir, batch_size=args.batch_size)
     print(f"{options.count} images of {model.folder}; sheet: {sheet}")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"generate_images.py: error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    begin("generate_images.py", "the same command goes on from here")
+    main()

@@ -15,11 +15,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import functools
 import hashlib
-import os
-import signal
 import sys
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict
@@ -35,6 +32,8 @@ from datasets.photographs.report import write_report
 from datasets.photographs.settings import Settings
 from datasets.photographs.target import TargetError, remove_unfinished
 from datasets.photographs.workers import Failure, usable_cores, use_one_thread, work
+from renderer.command import begin
+from renderer.options import add_dry_run, add_option, number, print_options, whole
 
 if TYPE_CHECKING:  # it brings TensorFlow along, which a usage error need not wait for
     from datasets.photographs.preparing import Preparer
@@ -53,7 +52,7 @@ def make_preparer(face_model: str, perception: str | None, out: str, settings: S
     if perception is not None:
         from discoface_tf2.perception.photographs import CropReconstruction
 
-        reconstruction = CropReconstruction(perception, model.layout)
+        reconstruction = CropReconstruction(perception, model)
     return Preparer(model, Path(out), settings, reconstruction)
 
 
@@ -85,7 +84,7 @@ def prepare(
     with bar, contextlib.closing(results):  # ends the workers at once
         for photograph, result in results:
             if isinstance(result, Failure):
-                result = Outcome(photograph.name, photograph.stamp(), reason=result.reason)
+                result = Outcome(photograph.name, photograph.stamp(), reason=result.reason, transient=True)
             journal.add(result)
             outcomes[result.name] = result
             if not result.faces:
@@ -106,8 +105,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--image_path", required=True, type=Path, help="folder of photographs")
     parser.add_argument("--lm_path", type=Path, help="folder of landmarks, NAME.txt each; others are detected")
     parser.add_argument("--save_path", required=True, type=Path, help="folder to write into")
-    parser.add_argument("--image_size", type=int, default=256, help="pixels of the aligned square (default: 256)")
-    parser.add_argument("--shards", type=int, default=8, help="TFRecord files at most (default: 8)")
+    add_option(parser, Settings, "image_size")
+    parser.add_argument("--shards", type=whole(1, 100_000), default=8, help="TFRecord files at most (default: 8)")
     parser.add_argument(
         "--face_model", "--face-model", default="builtin", help="'builtin' or a .npz: whose face fills the frame"
     )
@@ -116,36 +115,25 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help=f"networks that tell the coefficients, or 'none' (default: {_DEFAULT_PERCEPTION}, if that is there)",
     )
     parser.add_argument("--all_faces", action="store_true", help="every face of a photograph, not the largest alone")
-    parser.add_argument(
-        "--max_disagreement",
-        type=float,
-        default=Settings.max_disagreement,
-        help="of the network's pose with the landmarks, in eye distances; beyond, the landmarks win (default: 0.1)",
-    )
+    add_option(parser, Settings, "max_disagreement")
     parser.add_argument("--format", choices=("png", "jpeg"), default="png", help="of the aligned images")
-    parser.add_argument("--quality", type=int, default=Settings.quality, help="of JPEG, 1 to 100 (default: 95)")
-    parser.add_argument("--report_size", type=int, default=Settings.thumbnail, help="pixels of a picture; 0: none")
-    parser.add_argument("--max_megapixels", type=float, default=Settings.max_pixels / 1e6, help="of a photograph")
-    parser.add_argument("--workers", type=int, help="processes (default: one a core); 0: in this process")
+    add_option(parser, Settings, "quality", default=None)
+    add_option(parser, Settings, "thumbnail", "report_size")
+    parser.add_argument("--max_megapixels", type=number(0.001, 4000), default=Settings.max_pixels / 1e6,
+                        help=f"of a photograph, at most (default: {Settings.max_pixels / 1e6:g})")  # fmt: skip
+    parser.add_argument("--workers", type=whole(0, 1024), help="processes (default: one a core); 0: in this process")
     parser.add_argument(
         "--runner", help="prepare in an Apache Beam pipeline by this runner; further options of Beam's are passed on"
     )
+    add_dry_run(parser)
     arguments, further = parser.parse_known_args(argv)
     if further and arguments.runner is None:
         parser.error(f"unrecognized arguments: {' '.join(further)}")
+    if arguments.quality is not None and arguments.format != "jpeg":
+        parser.error("--quality is JPEG's, and has no effect without --format jpeg")
+    if arguments.workers is not None and arguments.runner is not None:
+        parser.error("--workers has no effect with --runner, which has workers of its own")
     arguments.beam = None if arguments.runner is None else [f"--runner={arguments.runner}", *further]
-    checks: tuple[tuple[str, float, float, float], ...] = (
-        ("--image_size", arguments.image_size, 8, 4096),
-        ("--shards", arguments.shards, 1, 100_000),
-        ("--quality", arguments.quality, 1, 100),
-        ("--report_size", arguments.report_size, 0, 1024),
-        ("--max_megapixels", arguments.max_megapixels, 0.001, 4000),
-        ("--max_disagreement", arguments.max_disagreement, 0, 10),
-        ("--workers", arguments.workers or 0, 0, 1024),
-    )
-    for flag, value, low, high in checks:
-        if not low <= value <= high:
-            parser.error(f"{flag} should lie in {low:g}…{high:g}. Received: {value:g}")
     return arguments
 
 
@@ -171,13 +159,15 @@ def _fingerprint(folder: Path | None) -> str | None:
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line; see the module."""
     arguments = _parse(argv)
+    if arguments.dry_run:
+        print_options(arguments)
+        return
     use_one_thread()  # in this process too, so that it makes no difference which one prepares a photograph
     out = arguments.save_path
     search = find_photographs(arguments.image_path, arguments.lm_path, leave_out=out)
     if search.others:
         kinds = ", ".join(f"{count} {kind}" for kind, count in search.others.most_common(6))
         print(f"left aside {search.others.total()} files of other kinds ({kinds})")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from datasets.photographs.dataset import check_folder, contact_sheet, write_records
     from datasets.photographs.detection import weight_files
     from renderer.face_model import load_face_model
@@ -186,7 +176,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = Settings(
         image_size=arguments.image_size,
         image_format=arguments.format,
-        quality=arguments.quality,
+        quality=Settings.quality if arguments.quality is None else arguments.quality,
         all_faces=arguments.all_faces,
         max_disagreement=arguments.max_disagreement,
         thumbnail=arguments.report_size,
@@ -199,7 +189,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if perception is not None:  # before anything is made
         from discoface_tf2.perception.photographs import CropReconstruction
 
-        CropReconstruction(perception, model.layout)
+        CropReconstruction(perception, model)
     print(f"coefficients: {'unknown (no perception networks)' if perception is None else f'by {perception}'}")
     options: dict[str, Any] = {
         **{key: value for key, value in asdict(settings).items() if key not in ("thumbnail", "max_pixels")},
@@ -210,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     networks = None if perception is None else str(perception.resolve())
     make = functools.partial(make_preparer, source, networks, str(out.resolve()), settings)
     workers = usable_cores() if arguments.workers is None else arguments.workers
-    with Journal(out, options) as journal:
+    with Journal(out, options, settings.max_pixels) as journal:
         remove_unfinished(out)
         outcomes = prepare(search.photographs, journal, make, workers, arguments.beam)
         write_report(out, outcomes, search.others)
@@ -225,17 +215,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"report: {out / 'report.html'}")
 
 
-def _stop(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        main()
-    except (OSError, ValueError, RuntimeError) as error:
-        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-        advice = "; what is done is kept, and the same command goes on once there is room" if full else ""
-        sys.exit(f"{_PROGRAM}: error: {error}{advice}")
-    except KeyboardInterrupt:
-        sys.exit(f"{_PROGRAM}: interrupted; the same command goes on from here")
+    begin(_PROGRAM, "what is done is kept, and the same command goes on from here")
+    main()

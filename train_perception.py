@@ -12,6 +12,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("train_perception.py", "the same command trains what is missing")
+
 import numpy as np
 
 from datasets.records import clear_read_errors, load_dataset, read_manifest
@@ -19,6 +24,7 @@ from discoface_tf2.perception.bundle import NETWORKS
 from discoface_tf2.perception.recipe import PRESETS, budgets, train
 from discoface_tf2.perception.samples import Samples
 from renderer import load_face_model
+from renderer.options import SEED, Range, add_dry_run, positive, print_options, whole
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -31,14 +37,20 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--preset", choices=sorted(PRESETS), default="default", help="how long to train (default: default)"
     )
-    parser.add_argument("--steps", type=int, help="steps of each network instead of the preset's")
-    parser.add_argument("--minutes", type=float, help="minutes of each network instead of the preset's")
+    parser.add_argument("--steps", type=whole(1, 10**7), help="steps of each network instead of the preset's")
+    parser.add_argument("--minutes", type=positive(1e6), help="minutes of each network instead of the preset's")
     parser.add_argument("--networks", default=",".join(NETWORKS), help="which to train (default: %(default)s)")
     parser.add_argument("--face_model", "--face-model", help="'builtin', or the .npz that the photographs were made "
                         "with (default: the one that the dataset names)")  # fmt: skip
-    parser.add_argument("--held-out", type=float, default=0.08, help="share of subjects held out (default: 0.08)")
-    parser.add_argument("--seed", type=int, default=0, help="of split, order and augmentation (default: 0)")
-    return parser.parse_args(argv)
+    parser.add_argument("--held-out", type=Range(0, 1, open_below=True, open_above=True), default=0.08,
+                        help="share of subjects held out (default: 0.08)")  # fmt: skip
+    parser.add_argument("--seed", type=SEED, default=0, help="of split, order and augmentation (default: 0)")
+    add_dry_run(parser)
+    args = parser.parse_args(argv)
+    args.networks = [name for name in args.networks.split(",") if name]
+    if not args.networks or set(args.networks) - set(NETWORKS):
+        parser.error(f"--networks: expected some of {','.join(NETWORKS)}. Received: {','.join(args.networks)!r}")
+    return args
 
 
 def read_samples(folder: str) -> Samples:
@@ -60,8 +72,9 @@ def read_samples(folder: str) -> Samples:
 def main(argv: Sequence[str] | None = None) -> None:
     """Flags → arrays → one call. Raises OSError and ValueError with one clear line."""
     args = parse_args(argv)
-    if not 0 < args.held_out < 1:
-        raise ValueError(f"--held-out: expected a share between 0 and 1. Received: {args.held_out}")
+    if args.dry_run:
+        print_options(args)
+        return
     samples = read_samples(args.data)
     manifest = read_manifest(args.data)
     named = manifest.face_model or "builtin"
@@ -81,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.out,
         plan=budgets(args.preset, args.steps, args.minutes),
         options={**chosen, "samples": len(samples), "face_model": face_model.checksum()},
-        networks=[name for name in args.networks.split(",") if name],
+        networks=args.networks,
         seed=args.seed,
         held_out=args.held_out,
         command="python train_perception.py " + " ".join(sys.argv[1:] if argv is None else argv),
@@ -90,7 +103,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"train_perception.py: error: {error}")
+    main()

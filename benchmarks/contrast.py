@@ -32,9 +32,9 @@ import numpy as np
 SETTINGS = {"without": ["--w_exp_warp=0", "--w_gamma_change=0"], "with": []}
 VARIED = ("expression", "lighting", "pose")
 SMALL = ["--preset=synthetic64", "--resolution=32", "--channel_base=512", "--channel_max=32", "--mapping_layers=3",
-         "--mapping_width=64", "--batch_size=64", "--pairs=8", "--dtype=mixed_bfloat16", "--image_kimg=10",
-         "--snapshot_kimg=10", "--tick_kimg=2"]  # fmt: skip
-STAGE_1_KIMG, IMITATE_KIMG, STAGE_2_KIMG = 50, 24, 50
+         "--mapping_width=64", "--w_exp=0", "--dtype=mixed_bfloat16", "--image_kimg=5",
+         "--snapshot_kimg=5"]  # fmt: skip
+STAGE_1_KIMG, IMITATE_KIMG, STAGE_2_KIMG = 70, 60, 50
 VARIATIONS = 5
 Figures = dict[str, float]
 
@@ -99,6 +99,16 @@ def run_all(commands: Sequence[Sequence[str]], out: Path, jobs: int) -> None:
 
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(run, commands))
+
+
+def snapshot_at(run: Path, kimg: float) -> Path:
+    """The run's first snapshot after `kimg` thousand images. Raises ValueError when there is none."""
+    from discoface_tf2.model_io import read_manifest, snapshots
+
+    later = [folder for folder in snapshots(run) if read_manifest(folder)[3]["kimg"] >= kimg]
+    if not later:
+        raise ValueError(f"{run}: expected a snapshot after {kimg:g} kimg. Delete the folder to make it anew")
+    return later[-1]
 
 
 def outside(images: np.ndarray, masks: np.ndarray) -> float:
@@ -199,15 +209,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     for command in (images_of(args.out, "heldout", 600, seed=1), perception_of(args.out, "judge", seed=1)):
         run_all([command], args.out, 1)
 
-    from discoface_tf2.model_io import snapshot_path
     from discoface_tf2.perception import Perception
     from renderer import FaceRenderer, load_face_model
 
     judge, renderer = Perception.load(args.out / "judge"), FaceRenderer(load_face_model(), 32)
-    start = measure_snapshot(snapshot_path(args.out / "stage1", STAGE_1_KIMG), judge, renderer, args.subjects)
+    start = measure_snapshot(snapshot_at(args.out / "stage1", STAGE_1_KIMG), judge, renderer, args.subjects)
     runs: dict[str, list[Figures]] = {setting: [] for setting in args.settings}
     for setting, seed in pairs:
-        snapshot = snapshot_path(run_folder(args.out, setting, seed), args.kimg)
+        snapshot = snapshot_at(run_folder(args.out, setting, seed), args.kimg)
         figures = measure_snapshot(snapshot, judge, renderer, args.subjects)
         runs[setting].append(figures)
         print(f"{setting}, seed {seed}: " + ", ".join(f"{k} {v:.3f}" for k, v in figures.items()), flush=True)

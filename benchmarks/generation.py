@@ -11,8 +11,12 @@ with -m.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
+
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m benchmarks.generation")
 
 import numpy as np
 
@@ -60,7 +64,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"benchmarks.generation: error: {error}")
+    main()

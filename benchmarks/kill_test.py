@@ -22,6 +22,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m benchmarks.kill_test")
+
 import numpy as np
 
 ROOT = Path(__file__).parents[1]

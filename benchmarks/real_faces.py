@@ -8,8 +8,9 @@ them. The first command makes `--count` synthetic images of every face model, tr
 networks on each for `--steps` steps, whatever the time, and compares them; run again, it goes on where it stopped.
 The second one measures folders of train_perception.py as they are.
 
-Every photograph is aligned by its given landmarks, as preprocess_data.py does without networks: a rigid fit of the
-mean face of the folder's face model gives place and size; the photograph is not turned. Then:
+Every photograph is measured twice, the second time flipped horizontally, so that no constant guess of a side is right
+more often than not. It is aligned by its given landmarks, as preprocess_data.py does without networks: a rigid fit of
+the mean face of the folder's face model gives place and size; the photograph is not turned. Then:
 
 - landmark error: the 68 landmarks of the predicted coefficients, in pixels of the aligned image, become five (an eye is
   the middle of its corners 36 and 39, or 42 and 45; nose tip 30; mouth 48 and 54). Their distances to the given ones,
@@ -34,7 +35,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 
 from benchmarks.real_faces_sheet import draw_sheet
 from datasets.alignment import align, five_landmarks, generator_box, read_landmarks, reconstruction_box
@@ -47,6 +48,7 @@ from discoface_tf2.perception.reconstruction import Reconstruction
 from renderer import FaceModel, FaceRenderer, load_face_model
 from renderer.camera import Camera
 from renderer.files import save_png
+from renderer.makehuman.population import is_makehuman
 
 LEAST_YAW = 5.0  # degrees below which the sign is not counted
 _SHOWN = 160  # pixels of a photograph on the sheet
@@ -85,6 +87,12 @@ def read_photos(folder: Path, landmarks: Path) -> list[Photo]:
     if not photos:
         raise ValueError(f"{folder}: no photograph has landmarks in {landmarks}; expected NAME.txt with 5 lines 'x y'")
     return photos
+
+
+def flipped(photo: Photo) -> Photo:
+    """The photograph flipped horizontally; what was on the left is on the right."""
+    landmarks = photo.landmarks[[1, 0, 2, 4, 3]] * (-1, 1) + (photo.image.width, 0)
+    return Photo(photo.name, ImageOps.mirror(photo.image), landmarks)
 
 
 class Aligner:
@@ -144,12 +152,11 @@ def row(title: str, found: Measured, yaw: np.ndarray) -> str:
 
 def compare(photos: Sequence[Photo], cases: Sequence[tuple[str, Path, str]], out: Path, image_size: int) -> None:
     """Prints the table and writes the sheets of cases (title, perception folder, face model)."""
-    reference = Aligner(load_face_model("builtin"))
+    reference, shown = Aligner(load_face_model("builtin")), len(photos)
+    photos = [*photos, *map(flipped, photos)]
     yaw = np.degrees([reference.place(photo).angles[1] for photo in photos])
-    turned = np.abs(yaw) >= LEAST_YAW
-    print(
-        f"{len(photos)} photographs; {turned.sum()} are turned by {LEAST_YAW:g}° or more, {(~turned).sum()} are not\n"
-    )
+    turned = f"{(np.abs(yaw) >= LEAST_YAW).sum()} of {len(photos)}"
+    print(f"{shown} photographs and their horizontal flips: {turned} are turned {LEAST_YAW:g}° or more\n")
     print("| | landmark error, % of eye distance: mean | median | eyes | nose tip | mouth corners | yaw's sign right "
           "| yaw, mean difference | landmarks on skin |\n|---|---|---|---|---|---|---|---|---|")  # fmt: skip
     for title, folder, source in cases:
@@ -162,10 +169,11 @@ def compare(photos: Sequence[Photo], cases: Sequence[tuple[str, Path, str]], out
         constant = measure(model, np.zeros((len(photos), model.layout.size), np.float32), given, size)
         print(row(f"{title}: its mean face, looking ahead", constant, yaw), flush=True)
         assert found.masks is not None
-        names = [f"{photo.name} {error:.0f} %" for photo, error in zip(photos, found.errors.mean(1), strict=True)]
-        shown = [aligner(photo, _SHOWN)[0] for photo in photos]
-        scale = _SHOWN / size
-        sheet = draw_sheet(np.stack(shown), found.masks, found.landmarks * scale, given * scale, names)
+        errors = found.errors.mean(1)
+        names = [f"{photo.name} {error:.0f} %" for photo, error in zip(photos[:shown], errors, strict=False)]
+        large = np.stack([aligner(photo, _SHOWN)[0] for photo in photos[:shown]])
+        points, truth = (values[:shown] * (_SHOWN / size) for values in (found.landmarks, given))
+        sheet = draw_sheet(large, found.masks[:shown], points, truth, names)
         save_png(sheet, out / f"{title.strip('/').replace('/', '-')}.png")
     print(f"\nmasks and landmarks: {out}")
 
@@ -192,6 +200,8 @@ def train(face_model: str, folder: Path, args: argparse.Namespace) -> Path:
     make = ["-m", "datasets.make_synthetic", "--count", str(args.count), "--image_size", str(args.image_size)]
     learn = ["train_perception.py", "--data", str(images), "--preset", "quick", "--steps", str(args.steps)]
     learn += ["--minutes", _NO_CLOCK, "--networks", "reconstruction,parsing"]
+    if args.assets and is_makehuman(load_face_model(face_model)):
+        make += ["--assets", str(args.assets)]
     for command, out in ((make, images), (learn, perception)):
         more = ["--out", str(out), "--seed", str(args.seed), "--face_model", face_model]
         subprocess.run([sys.executable, *command, *more], check=True)
@@ -213,6 +223,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="'builtin' or a .npz, one for each --perception or one for all (default: builtin)",
     )  # fmt: skip
     parser.add_argument("--perception", nargs="+", type=Path, help="trained folders; without, they are trained")
+    parser.add_argument("--assets", type=Path, help="MakeHuman's parts, for its face models (see make_synthetic)")
     parser.add_argument("--count", type=int, default=10_000, help="synthetic images to train on (default: 10000)")
     parser.add_argument("--image_size", type=int, default=64, help="pixels of images and networks (default: 64)")
     parser.add_argument("--steps", type=int, default=3000, help="training steps of each network (default: 3000)")

@@ -19,12 +19,16 @@ import argparse
 import contextlib
 import ctypes
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m benchmarks.renderer")
 
 import numpy as np
 import tensorflow as tf
@@ -191,7 +195,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"benchmarks.renderer: error: {error}")
+    main()

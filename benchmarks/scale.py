@@ -2,15 +2,22 @@
 
     python -m benchmarks.scale
 
-Counted, not measured: parameters, floating-point operations of one image through each network (forward, as TensorFlow's
-profiler counts the graph's multiplications and additions), and the megabytes of gradients that a step sums over the
-devices. Run it with -m.
+Counted, not measured: parameters (of the mapping and the synthesis network, and of the discriminator), floating-point
+operations of one image through generator and discriminator (forward, as TensorFlow's profiler counts the graph's
+multiplications and additions), and the megabytes of gradients that a step sums over the devices, that each device of a
+ring sends; then the share of perfect scaling that is left. Run it with -m.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m benchmarks.scale")
 
 import tensorflow as tf
 
@@ -20,6 +27,14 @@ from discoface_tf2.training.state import network_config
 from renderer import load_face_model
 
 MB = 1e6
+DEVICES = (2, 8, 16)
+_DEVICES = ", ".join(map(str, DEVICES))
+SECONDS = (0.1, 0.5)  # of a step
+LINKS = {  # bytes a second
+    "200 GB/s (NVLink)": 200e9,
+    "12 GB/s (PCIe, or 100 Gbit/s between hosts)": 12e9,
+    "1.25 GB/s (10 Gbit/s between hosts)": 1.25e9,
+}
 
 
 def gradient_bytes(config: TrainingConfig, generator: int, discriminator: int) -> float:
@@ -54,26 +69,50 @@ def operations(network: Callable[[tf.Tensor], tf.Tensor], shape: list[int]) -> i
     return tf.compat.v1.profiler.profile(graph, options=options).total_float_ops
 
 
+def print_efficiency(preset: str, gradients: float) -> None:
+    """The share of perfect scaling for each link, number of devices and step time."""
+    steps = " and ".join(f"{seconds:g} s" for seconds in SECONDS)
+    print(f"\n{preset}: share of perfect scaling for {_DEVICES} devices, at {steps} per step")
+    for link, bandwidth in LINKS.items():
+        cells = (
+            ", ".join(f"{100 * efficiency(seconds, gradients, devices, bandwidth):.0f} %" for seconds in SECONDS)
+            for devices in DEVICES
+        )
+        print(f"{link:45}" + "".join(f"{cell:14}" for cell in cells).rstrip(), flush=True)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
-    """One line a preset."""
+    """One line per preset, then a table for each preset of --efficiency."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", choices=tuple(PRESETS), action="append", help="default: all")
+    parser.add_argument("--efficiency", choices=tuple(PRESETS), default="ffhq256", help="default: ffhq256")
+    parser.add_argument("--input_size", type=int, help="of the mapping; default the built-in face model's, with noise")
     args = parser.parse_args(argv)
     lambda_size = load_face_model("builtin").layout.lambda_size
-    print("preset          size  G parameters  D parameters  GFLOP G  GFLOP D  gradients, MB a step")
+    print(
+        "preset         size    mapping   synthesis discriminator  GFLOP G  GFLOP D  "
+        f"MB of gradients per step; sent by each of {_DEVICES}"
+    )
+    summed = {}
     for preset in args.preset or PRESETS:
         config = make_config(preset, 1)
         sizes = network_config(config, lambda_size)
+        if args.input_size is not None:
+            sizes = replace(sizes, input_size=args.input_size)
         networks = build_generator(sizes), build_discriminator(sizes)
-        counts = [sum(int(tf.size(v)) for v in network.trainable_variables) for network in networks]
+        parts = (networks[0].mapping, networks[0].synthesis, networks[1])
+        mapping, synthesis, discriminator = (sum(int(tf.size(v)) for v in part.trainable_variables) for part in parts)
         shapes = [[1, sizes.input_size], [1, config.resolution, config.resolution, 3]]
         flops = [operations(network, shape) / 1e9 for network, shape in zip(networks, shapes, strict=True)]
-        megabytes = gradient_bytes(config, *counts) / MB
+        summed[preset] = gradient_bytes(config, mapping + synthesis, discriminator)
+        sent = "".join(f"{ring_bytes(summed[preset], devices) / MB:7.1f}" for devices in DEVICES)
         print(
-            f"{preset:14} {config.resolution:5} {counts[0]:13,} {counts[1]:13,} {flops[0]:8.2f} {flops[1]:8.2f} "
-            f"{megabytes:21.1f}",
+            f"{preset:13} {config.resolution:5} {mapping:10,} {synthesis:11,} {discriminator:13,} {flops[0]:8.2f} "
+            f"{flops[1]:8.2f} {summed[preset] / MB:8.1f};{sent}",
             flush=True,
         )
+    if args.efficiency in summed:
+        print_efficiency(args.efficiency, summed[args.efficiency])
 
 
 if __name__ == "__main__":

@@ -16,11 +16,15 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m benchmarks.train_step")
 
 import numpy as np
 import tensorflow as tf
@@ -243,7 +247,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"benchmarks.train_step: error: {error}")
+    main()

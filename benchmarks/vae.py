@@ -15,6 +15,11 @@ import argparse
 import time
 from collections.abc import Sequence
 
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m benchmarks.vae")
+
 import numpy as np
 
 from vae.data import BASEL_LAYOUT, FactorData, factor_slice

@@ -17,6 +17,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m datasets.inspect")
+
 import numpy as np
 from tqdm import tqdm
 
@@ -64,6 +69,8 @@ def inspect(path: str | Path, out: str | Path | None = None, face_model: str | N
     last, units = scans[-1][0], _deviations(manifest, face_model)
     if manifest is not None and manifest.layout is not None and last.coefficients:
         print(_coefficient_table(np.array(last.coefficients), manifest.layout, units))
+    if manifest is not None and last.traits:
+        print(_trait_table(np.array(last.traits), manifest.options.get("traits")))
     drawn = [] if out is None else _draw(last, manifest, units, out)
     records = sum(scan.count for scan, _ in scans)
     seconds = time.perf_counter() - began
@@ -128,6 +135,17 @@ def _coefficient_table(values: np.ndarray, layout: CoefficientLayout, units: dic
     return "\n".join(lines)
 
 
+def _trait_table(values: np.ndarray, names: object) -> str:
+    """Mean and quantiles of what the writer knows of the persons, a line for each trait."""
+    quantiles = (0.05, 0.25, 0.5, 0.75, 0.95)
+    lines = [f"\n  {'traits':22}{'mean':>9}" + "".join(f"{f'{share:.0%}':>9}" for share in quantiles)]
+    labels = names if isinstance(names, list) and len(names) == values.shape[1] else range(values.shape[1])
+    for label, column in zip(labels, values.T, strict=True):
+        figures = (column.mean(), *np.quantile(column, quantiles))
+        lines.append(f"  {label!s:22}" + "".join(f"{figure:9.2f}" for figure in figures))
+    return "\n".join(lines)
+
+
 def _deviations(manifest: Manifest | None, source: str | None) -> dict[str, np.ndarray]:
     """Standard deviations by group, if the face model is at hand and fits. Raises ValueError for a wrong `source`."""
     if manifest is None or manifest.layout is None:
@@ -183,7 +201,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (OSError, ValueError) as error:
-        sys.exit(f"inspect: error: {error}")
+    sys.exit(main())

@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m datasets.make_synthetic", "the same command goes on from here")
 
 import numpy as np
 from PIL import Image
@@ -29,6 +33,7 @@ from renderer.face_model import FaceModel, load_face_model
 from renderer.files import save_png
 from renderer.makehuman.assets import LICENCE, Assets, read_assets
 from renderer.makehuman.population import is_makehuman
+from renderer.options import SEED, add_dry_run, print_options, whole
 
 _SHEET = 64  # images on a contact sheet
 _MASK_COLOURS = np.array([(40, 90, 220), (240, 190, 60), (220, 40, 120)], np.float32)  # background, skin, hair
@@ -131,7 +136,7 @@ def make_synthetic(
     Raises:
         ValueError: an option is out of range, or `out` holds a dataset of other options.
         FileNotFoundError: no such face model or assets.
-        RuntimeError: a worker failed.
+        OSError: a worker failed.
     """
     subjects = max(1, count // 4) if subjects is None else subjects
     if min(count, subjects, shards) < 1 or shards > count or image_size < 16 or min(seed, workers) < 0:
@@ -160,7 +165,7 @@ def make_synthetic(
             with contextlib.closing(work(job.make, missing, workers, _SHARD_LIMIT, (OSError, ValueError))) as results:
                 for shard, result in results:
                     if isinstance(result, Failure):
-                        raise RuntimeError(f"shard {shard}: {result.reason}. Run the command again to go on")
+                        raise OSError(f"shard {shard}: {result.reason}. Run the command again to go on")
                     bar.update(result)
     return writer.finish()
 
@@ -206,22 +211,31 @@ def main(argv: Sequence[str] | None = None) -> None:
         prog="python -m datasets.make_synthetic", description="Make synthetic images with exact labels."
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the dataset")
-    parser.add_argument("--count", type=int, default=10000, help="number of images (default: %(default)s)")
-    parser.add_argument("--image_size", type=int, default=64, help="pixels (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of everything (default: %(default)s)")
-    parser.add_argument("--shards", type=int, default=8, help="number of files (default: %(default)s)")
+    parser.add_argument("--count", type=whole(1, 10**8), default=10000, help="number of images (default: %(default)s)")
+    parser.add_argument("--image_size", type=whole(16, 2048), default=64, help="pixels (default: %(default)s)")
+    parser.add_argument("--seed", type=SEED, default=0, help="of everything (default: %(default)s)")
+    parser.add_argument("--shards", type=whole(1, 100_000), default=8, help="number of files (default: %(default)s)")
     parser.add_argument(
         "--face_model", "--face-model", default="builtin", help="'builtin' or a .npz file (default: %(default)s)"
     )
-    parser.add_argument("--subjects", type=int, help="number of persons (default: a quarter of --count)")
+    parser.add_argument("--subjects", type=whole(1, 10**8), help="number of persons (default: a quarter of --count)")
     parser.add_argument(
         "--assets", metavar="DIR", help="MakeHuman's parts (hair/, eyebrows/, eyes/, skins/, …) to wear"
     )
     parser.add_argument(
-        "--workers", type=int, default=0, help="processes, each making whole shards (default: all in this one)"
+        "--workers",
+        type=whole(0, 1024),
+        default=0,
+        help="processes, each making whole shards (default: all in this one)",
     )
     parser.add_argument("--sheet", metavar="PNG", help="also plot the first 64 images and their masks")
+    add_dry_run(parser)
     values = vars(parser.parse_args(argv))
+    if values["shards"] > values["count"]:
+        parser.error(f"--shards: expected --count, {values['count']}, at most. Received: {values['shards']}")
+    if values.pop("dry_run"):
+        print_options(values)
+        return
     sheet = values.pop("sheet")
     make_synthetic(**values)
     if sheet:
@@ -229,7 +243,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError, RuntimeError) as error:
-        sys.exit(f"make_synthetic: error: {error}")
+    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +14,7 @@ import tensorflow as tf
 from datasets.schema import FIELDS, HAIR, MANIFEST, Manifest, read_manifest, shard_name
 from datasets.shards import check_count, clear_read_errors, iterate_shard
 from datasets.stylegan_records import StyleGANFile, is_stylegan, open_stylegan
-from datasets.tfrecord import HEADER, DamagedRecordError, read_payload, record_offsets
+from datasets.tfrecord import HEADER, DamagedRecordError, read_payload, record_offsets, stored_checksums
 
 _CACHE_LIMIT = 512 * 2**20  # bytes of decoded images and masks that `cache=None` still keeps in memory
 _DECODE_AT_ONCE = 64 * 2**20  # bytes of records that are decoded together while filling the memory
@@ -107,6 +108,19 @@ def describe(path: str | Path, image_size: int | None = None) -> str:
         count, size, where = file.count, file.size, file.path
     resized = "" if image_size in (None, size) else f", resized to {image_size}×{image_size}"
     return f"{count:,} of {size}×{size} from {where}{resized}"
+
+
+def fingerprint(path: str | Path, image_size: int | None = None) -> str:
+    """16 hexadecimal digits that tell the photographs that `load_dataset` would read from any others.
+
+    They are of the checksums that are stored with the records, in order: the folder may lie elsewhere, and what is in
+    it is not read. Raises FileNotFoundError and ValueError as `load_dataset` does.
+    """
+    store = _open_store(Path(path), image_size, ("image",))
+    digest = hashlib.sha256()
+    for number, file in enumerate(store.files):
+        digest.update(stored_checksums(file, store.locations[store.locations[:, 0] == number, 1:]))
+    return digest.hexdigest()[:16]
 
 
 def _check_arguments(

@@ -9,7 +9,6 @@ docs/datasets.md has the schema; `load_dataset` yields the folder as a `tf.data.
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +31,7 @@ from datasets.schema import (
     shard_name,
 )
 from datasets.shards import clear_read_errors, iterate_shard, record_offsets, validate
+from renderer.files import aside
 
 __all__ = [
     "BACKGROUND",
@@ -94,17 +94,14 @@ class RecordWriter:
         return [k for k in range(self.manifest.shards) if not self.shard_path(k).is_file()]
 
     def write_shard(self, index: int, records: Iterable[Record]) -> None:
-        """Writes one shard aside and renames it; nothing is left behind when `records` raises."""
-        path = self.shard_path(index)
-        aside = path.with_suffix(".tmp")
-        try:
-            with tf.io.TFRecordWriter(str(aside)) as file:
-                for record in records:
-                    self._check(record)
-                    file.write(record.serialize())
-            os.replace(aside, path)
-        finally:
-            aside.unlink(missing_ok=True)
+        """Writes one shard aside and renames it; nothing is left behind when `records` raises.
+
+        Raises OSError that names the shard when the disk is full; the shards before it are kept.
+        """
+        with aside(self.shard_path(index)) as path, tf.io.TFRecordWriter(str(path)) as file:
+            for record in records:
+                self._check(record)
+                file.write(record.serialize())
 
     def finish(self) -> Manifest:
         """Reads every shard back, writes `coefficients.npz` and the final manifest, which it returns.
@@ -157,6 +154,5 @@ def _difference(there: Manifest, asked: Manifest) -> str:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    aside = path.with_name(path.name + ".tmp")
-    aside.write_bytes(content)
-    os.replace(aside, path)
+    with aside(path) as other:
+        other.write_bytes(content)

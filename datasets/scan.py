@@ -62,6 +62,7 @@ class Scan:
     )  # pixels of each value, by channel
     class_shares: np.ndarray = field(default_factory=lambda: np.zeros(3))  # sums of background, skin, hair
     coefficients: list[np.ndarray] = field(default_factory=list)
+    traits: list[np.ndarray] = field(default_factory=list)
     subjects: Counter[int] = field(default_factory=Counter)
     pictures: set[bytes] = field(default_factory=set)  # digests, so that copies are noticed
     samples: list[Sample] = field(default_factory=list)
@@ -97,6 +98,8 @@ def our_scan(folder: Path, manifest: Manifest) -> tuple[Scan, _Take]:
             scan.class_shares += np.bincount(classes.ravel(), minlength=3) / classes.size
         if record.coefficients is not None:
             scan.coefficients.append(record.coefficients)
+        if record.traits is not None:
+            scan.traits.append(record.traits)
 
     return Scan(str(folder), files, None if manifest.shard_counts is None else manifest.count), take
 

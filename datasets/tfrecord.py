@@ -129,6 +129,19 @@ def read_payload(path: str | Path, offset: int, length: int) -> bytes:
     return framed[HEADER:-FOOTER]
 
 
+def stored_checksums(path: str | Path, locations: np.ndarray) -> bytes:
+    """Length and stored checksum of each payload of a file, 8 bytes each: they tell contents apart.
+
+    `locations` [N, 2]: offset and length of each payload.
+    """
+    found = bytearray()
+    with open(path, "rb", buffering=0) as file:
+        for offset, length in locations:
+            found += int(length).to_bytes(4, "little")
+            found += os.pread(file.fileno(), FOOTER, int(offset + length))
+    return bytes(found)
+
+
 def crc32c(data: bytes | memoryview) -> int:
     """CRC-32C (Castagnoli, RFC 3720) of `data`: 0xE3069283 for b"123456789".
 

@@ -3,38 +3,70 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from renderer.options import (
+    SEED,
+    SWITCH,
+    Choice,
+    Each,
+    Pattern,
+    Range,
+    check_options,
+    number,
+    option,
+    positive,
+    whole,
+)
+
+_WEIGHT = number(0, 1e6)
+_KIMG = number(0, 1e6)
+_SIZE = whole(4, 1024, power_of_two=True)
+_RATE = positive(1.0)
+_GROUP = 4  # images that share a standard deviation in the discriminator: NetworkConfig.minibatch_std_group
 
 
 @dataclass(frozen=True)
 class LossWeights:
     """How much each loss counts. The defaults are the reference's, for 256 × 256 and its perception networks."""
 
-    identity: float = 3.0  # --w_id
-    landmarks: float = 500.0  # --w_lm; the reference uses 100 in stage 2
-    lighting: float = 10.0  # --w_gamma
-    skin: float = 20.0  # --w_skin
-    expression: float = 0.0  # --w_exp, expression coefficients seen, which the reference leaves to the landmarks
-    warmup_l1: float = 20.0  # --w_l1, on reduced images (l1_resolution), instead of those above during the warm-up
-    image_l1: float = 0.0  # --w_image, the same term after the warm-up, which the reference does not have
-    expression_warp: float = 10.0  # --w_exp_warp, stage 2
-    lighting_change: float = 10.0  # --w_gamma_change, stage 2
+    identity: float = option(3.0, "weight of the identity loss", _WEIGHT)  # --w_id
+    # --w_lm; the reference uses 100 in stage 2
+    landmarks: float = option(500.0, "weight of the landmark loss", _WEIGHT)
+    lighting: float = option(10.0, "weight of the lighting loss", _WEIGHT)  # --w_gamma
+    skin: float = option(20.0, "weight of the skin colour loss", _WEIGHT)  # --w_skin
+    # --w_exp, which the reference leaves to the landmarks
+    expression: float = option(0.0, "weight of the loss of expression coefficients", _WEIGHT)
+    # --w_l1, instead of those above
+    warmup_l1: float = option(20.0, "weight of the L1 term during imitation and warm-up", _WEIGHT)
+    # --w_image, which the reference does not have
+    image_l1: float = option(0.0, "weight of the L1 term after the warm-up", _WEIGHT)
+    # --w_exp_warp
+    expression_warp: float = option(10.0, "stage 2: weight of the contrastive loss of expression pairs", _WEIGHT)
+    # --w_gamma_change
+    lighting_change: float = option(10.0, "stage 2: weight of the contrastive loss of lighting pairs", _WEIGHT)
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 @dataclass(frozen=True)
 class Monitoring:
     """What a run tells while it goes on. It changes nothing of what is learnt."""
 
-    metrics: tuple[str, ...] = ()  # by name (`metrics.protocols`), on the moving average
-    metric_ticks: int = 10  # status lines between two measurements; the end is always measured
-    histograms: bool = False  # of weights and w, with each grid
-    quiet: bool = False  # no status lines on the terminal
+    metrics: tuple[str, ...] = option(
+        (),
+        "figures of the moving average, measured on the way",
+        Each(Pattern(r"control[1-9][0-9]{1,6}", "control<N>, N generated images, 10 or more, such as control500")),
+    )
+    metric_ticks: int = option(10, "status lines between measurements; the end is always measured", whole(1, 10**6))
+    histograms: bool = option(False, "histograms of weights and w in TensorBoard, with each grid", SWITCH)
+    quiet: bool = option(False, "no status lines", SWITCH)
 
     def __post_init__(self) -> None:
-        if self.metric_ticks < 1:
-            raise ValueError(f"metric_ticks: expected 1 or more. Received: {self.metric_ticks}")
+        check_options(self)
 
 
 @dataclass(frozen=True)
@@ -44,75 +76,105 @@ class TrainingConfig:
     Stage 1 has up to three phases: `imitate_kimg` with the renderer alone (32 × 32, no discriminator: seconds, and the
     heads are in place), `warmup_kimg` with the discriminator and the L1 term (the reference's low-resolution phase),
     then the discriminator and the imitative losses. Stage 2 adds the contrastive losses from its start.
+
+    Raises ValueError, one line with the option's name, for a value out of its range, and for values that do not go
+    together.
     """
 
-    stage: int = 1
-    preset: str = "synthetic64"
-    kimg: float = 300.0  # length of this stage, the two phases before the imitative losses included
-    imitate_kimg: float = 0.0
-    warmup_kimg: float = 0.0
-    imitate_resolution: int = 32  # of the phase with the renderer alone
-    l1_resolution: int = 32  # later the L1 term looks at images reduced to this
+    stage: int = option(1, "1: imitate the renderer; 2: keep the factors apart", Range(1, 2, whole=True))
+    preset: str = option("synthetic64", "what fills in the options that are not given", Pattern(r"[\w.-]+", "a name"))
+    kimg: float = option(300.0, "length of this stage in thousands of images, all phases", number(0.001, 1e6))
+    imitate_kimg: float = option(0.0, "stage 1: length of the phase with the renderer alone, without D", _KIMG)
+    warmup_kimg: float = option(0.0, "stage 1: length of the next phase, with D and the L1 term", _KIMG)
+    imitate_resolution: int = option(32, "pixels of the phase with the renderer alone, at most", _SIZE)
+    l1_resolution: int = option(32, "pixels that images are reduced to for the later L1 term, at most", _SIZE)
     weights: LossWeights = field(default_factory=LossWeights)
 
-    resolution: int = 64
-    channel_base: int = 2048  # channels at resolution R: min(channel_base / R, channel_max)
-    channel_max: int = 64
-    mapping_layers: int = 4
-    mapping_width: int = 256
-    mapping_lr_multiplier: float = 0.1
-    standardize_input: bool = False  # divide λ by its standard deviation; the reference feeds it as it is
-    noise_dim: int = 32  # numbers beside λ, for all that the face model does not cover
-    layer_noise: bool = False  # StyleGAN2's noise inputs: a map a layer and image, one for both of a pair
-    dtype: str = "float32"  # or mixed_bfloat16, for the generator and the discriminator
-    jit_compile: bool | None = None  # let XLA compile the step (its draws are others); None: on GPUs
+    resolution: int = option(64, "height and width of the images, pixels", whole(8, 1024, power_of_two=True))
+    channel_base: int = option(
+        2048, "a feature map at resolution R has min(channel_base / R, channel_max) channels", whole(8, 2**20)
+    )
+    channel_max: int = option(64, "channels of a feature map, at most", whole(1, 4096))
+    mapping_layers: int = option(4, "layers of the mapping network", whole(1, 64))
+    mapping_width: int = option(256, "units of each of them, and of w", whole(1, 8192))
+    mapping_lr_multiplier: float = option(0.1, "learning rate of the mapping, relative to the rest", positive(100.0))
+    # the reference feeds it as it is
+    standardize_input: bool = option(False, "divide λ by its standard deviation before the mapping", SWITCH)
+    noise_dim: int = option(32, "numbers beside λ, for all that the face model does not cover", whole(1, 4096))
+    # a map per layer and image, one for both of a pair
+    layer_noise: bool = option(False, "StyleGAN2's noise inputs", SWITCH)
+    dtype: str = option("float32", "of both networks", Choice(("float32", "mixed_bfloat16")))
+    # its draws are others
+    jit_compile: bool | None = option(None, "let XLA compile the step; default on GPUs alone", SWITCH)
 
-    batch_size: int = 16  # over all replicas
-    pairs: int = 4  # pairs a step that differ in expression alone, and as many in lighting alone (stage 2)
-    learning_rate: float = 0.002  # of the discriminator, and of the generator unless the next line says otherwise
-    generator_learning_rate: float | None = None
-    imitate_learning_rate: float | None = None  # while it imitates alone, falling to 0 in the end; None: its usual one
-    beta_2: float = 0.99  # Adam's; beta_1 is 0
-    r1_gamma: float = 10.0
-    r1_interval: int = 16  # steps between R1 penalties
-    pl_weight: float = 0.0  # path-length regularisation; 0: none
-    pl_interval: int = 8
-    ema_kimg: float = 10.0  # half-life of the generator's moving average
-    ema_rampup: float = 0.05  # … but at most this share of what has been shown; not in a run from a snapshot
-    ada_target: float = 0.0  # adaptive augmentation: the r_t that it keeps, 0.6 in the paper; 0: none
-    ada_kimg: float = 500.0  # in which its strength p could go from 0 to 1
-    ada_interval: int = 4  # steps between changes of p
-    ada_start: float = 0.0  # p to begin with: for stage 2, what stage 1 ended with
-    ada_pipe: str = "bgc"  # what it does: b flips, turns, shifts; g scales, rotates, stretches; c colours
-    mirror: bool = True  # show the discriminator photographs mirrored half of the time
+    batch_size: int = option(16, "images per step, over all replicas", whole(1, 65536))
+    pairs: int = option(
+        4, "stage 2: pairs per step that differ in expression alone, and as many in lighting alone", whole(1, 32768)
+    )
+    learning_rate: float = option(0.002, "Adam's, of D and, unless given, of the generator", _RATE)
+    generator_learning_rate: float | None = option(None, "Adam's, of the generator", _RATE)
+    imitate_learning_rate: float | None = option(
+        None, "Adam's while the generator imitates alone, falling to 0 in the end; default its usual one", _RATE
+    )
+    beta_2: float = option(0.99, "Adam's; its beta_1 is 0", number(0, 1, open_above=True))
+    r1_gamma: float = option(10.0, "weight of the R1 penalty on real images; 0: none", number(0, 1e6))
+    r1_interval: int = option(16, "steps between R1 penalties", whole(1, 10**6))
+    pl_weight: float = option(0.0, "weight of path-length regularisation; 0: none", number(0, 1e6))
+    pl_interval: int = option(8, "steps between path-length penalties", whole(1, 10**6))
+    ema_kimg: float = option(10.0, "half-life of the generator's moving average; 0: none", _KIMG)
+    ema_rampup: float = option(
+        0.05,
+        "the half-life is at most this share of what has been shown, but not in a run from a snapshot",
+        number(0, 1e6),
+    )
+    ada_target: float = option(
+        0.0, "adaptive augmentation: the r_t that it keeps, 0.6 in the paper; 0: none", number(0, 1, open_above=True)
+    )
+    ada_kimg: float = option(500.0, "in which ADA's strength p could go from 0 to 1", positive(1e6))
+    ada_interval: int = option(4, "steps between changes of p", whole(1, 10**6))
+    ada_start: float = option(0.0, "p to begin with: for stage 2, what stage 1 ended with", number(0, 1))
+    ada_pipe: str = option(
+        "bgc",
+        "what ADA does: b flips, turns, shifts; g scales, rotates, stretches; c colours",
+        Pattern("[bgc]+", "letters of bgc"),
+    )
+    mirror: bool = option(True, "show D real images flipped half of the time", SWITCH)
 
-    seed: int = 0
-    tick_kimg: float = 1.0  # a status line and TensorBoard scalars
-    image_kimg: float = 10.0  # a grid of render | generated | real
-    snapshot_kimg: float = 50.0  # a snapshot and a checkpoint
+    seed: int = option(0, "of weights, order and draws", SEED)
+    tick_kimg: float = option(1.0, "between status lines, with TensorBoard's scalars", positive(1e6))
+    image_kimg: float = option(10.0, "between grids of render | generated | real", positive(1e6))
+    snapshot_kimg: float = option(50.0, "between snapshots, each with a checkpoint", positive(1e6))
 
     def __post_init__(self) -> None:
-        positive = ("kimg", "batch_size", "resolution", "learning_rate", "tick_kimg", "image_kimg", "snapshot_kimg")
-        for name in positive:
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}: expected a positive number. Received: {getattr(self, name)}")
-        if self.stage not in (1, 2):
-            raise ValueError(f"stage: expected 1 or 2. Received: {self.stage}")
-        if self.stage == 2 and not 0 < 2 * self.pairs <= self.batch_size:
-            raise ValueError(f"pairs: expected 1 … batch_size / 2 = {self.batch_size // 2}. Received: {self.pairs}")
-        if not 0 <= self.ada_target < 1:
-            raise ValueError(f"ada_target: expected 0 (off) or a number below 1. Received: {self.ada_target}")
-        if not 0 <= self.ada_start <= 1:
-            raise ValueError(f"ada_start: expected 0 … 1. Received: {self.ada_start}")
-        if self.ada_kimg <= 0 or self.ada_interval < 1:
+        check_options(self)
+        if self.channel_base < self.resolution:
             raise ValueError(
-                "ada_kimg and ada_interval: expected positive numbers. "
-                f"Received: {self.ada_kimg} and {self.ada_interval}"
+                f"channel_base: expected at least the resolution, {self.resolution}. Received: {self.channel_base}"
             )
-        if not self.ada_pipe or set(self.ada_pipe) - set("bgc"):
-            raise ValueError(f"ada_pipe: expected letters of bgc. Received: {self.ada_pipe!r}")
-        if self.dtype not in ("float32", "mixed_bfloat16"):
-            raise ValueError(f"dtype: expected float32 or mixed_bfloat16. Received: {self.dtype!r}")
+        self.require_replicas(1)
+
+    def require_replicas(self, replicas: int) -> None:
+        """Raises ValueError with one line unless the batch can be shared out among so many replicas."""
+        batch, pairs = self.batch_size, self.pairs if self.stage == 2 else 0
+        share = f" on each of {replicas} replicas" if replicas > 1 else ""
+        if batch % replicas or pairs % replicas:
+            raise ValueError(
+                f"batch_size and pairs must divide by the {replicas} replicas. "
+                f"Received: batch_size={batch}, pairs={pairs}"
+            )
+        batch, pairs = batch // replicas, pairs // replicas
+        if batch > _GROUP and batch % _GROUP:
+            raise ValueError(
+                f"batch_size: expected a multiple of {_GROUP}{share}, the group of D's minibatch standard deviation, "
+                f"or less. Received: {batch}"
+            )
+        if pairs and 2 * pairs > batch:
+            raise ValueError(f"pairs: expected 1 to batch_size / 2 = {batch // 2}{share}. Received: {pairs}")
+        if pairs and batch + 2 * pairs > _GROUP and (batch + 2 * pairs) % _GROUP:
+            raise ValueError(
+                f"pairs: expected batch_size + 2 pairs to be a multiple of {_GROUP}{share}, the group of D's minibatch "
+                f"standard deviation. Received: {batch} + 2 · {pairs}"
+            )
 
     def phase(self, kimg: float) -> str:
         """What is trained after `kimg` thousand images: `imitate`, `warmup`, `imitative` or `contrastive`."""
@@ -207,11 +269,23 @@ PRESETS: dict[str, dict[int, dict[str, Any]]] = {
 }  # fmt: skip
 
 
+# An option that does nothing unless another is set: given without it, it is a mistake.
+_EFFECTIVE: dict[str, tuple[Callable[[TrainingConfig], bool], str]] = {
+    **dict.fromkeys(("ada_kimg", "ada_interval", "ada_start", "ada_pipe"),
+                    (lambda config: config.ada_target > 0, "an ada_target above 0, such as 0.6")),
+    "r1_interval": (lambda config: config.r1_gamma > 0, "an r1_gamma above 0"),
+    "pl_interval": (lambda config: config.pl_weight > 0, "a pl_weight above 0"),
+    # In stage 2 these may stand: there the command is that of stage 1.
+    **dict.fromkeys(("imitate_resolution", "imitate_learning_rate"),
+                    (lambda config: config.stage == 2 or config.imitate_kimg > 0, "an imitate_kimg above 0")),
+}  # fmt: skip
+
+
 def make_config(preset: str, stage: int, **overrides: Any) -> TrainingConfig:
     """The preset's configuration for a stage, with `overrides` on top; None means "not given".
 
     Keys are those of TrainingConfig, or `w_…` for a field of LossWeights. Raises ValueError for an unknown preset
-    or key.
+    or key, and a value out of its range.
     """
     if preset not in PRESETS:
         raise ValueError(f"preset: expected one of {', '.join(PRESETS)}. Received: {preset!r}")
@@ -227,3 +301,10 @@ def make_config(preset: str, stage: int, **overrides: Any) -> TrainingConfig:
         else:
             options[key] = value
     return TrainingConfig.from_dict({**options, "weights": weights, "preset": preset, "stage": stage})
+
+
+def require_effective(config: TrainingConfig, given: Mapping[str, Any]) -> None:
+    """Raises ValueError, one line, where an option that a person gave (not None) does nothing in this configuration."""
+    for key, (effective, needed) in _EFFECTIVE.items():
+        if given.get(key) is not None and not effective(config):
+            raise ValueError(f"{key}: it has no effect without {needed}. Received: {given[key]}")

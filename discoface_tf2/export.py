@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from discoface_tf2.generation import FaceGenerator
 from discoface_tf2.model_io import LoadedModel
+from renderer.files import is_full, no_room
 from vae import FactorSampler
 
 DESCRIPTION = "signatures.json"
@@ -61,7 +62,8 @@ def export_saved_model(
     normal numbers: the factors' latents, then the noise). Both give `image` uint8 [B, R, R, 3] and `image_float`, about
     [-1, 1]; `latent` gives the `coefficients` as well. `signatures.json` in the folder says so with this model's sizes.
     Written aside and renamed; a SavedModel that is there already is replaced. Raises ValueError when the folder holds
-    something else, or when the saved model does not draw what this one draws.
+    something else, or when the saved model does not draw what this one draws, and OSError with one line when the disk
+    is full; what was there before is kept then, and nothing else.
     """
     folder = Path(folder)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "saved_model.pb").is_file():
@@ -70,14 +72,20 @@ def export_saved_model(
     exported = ExportedModel(model, sampler, faces, truncation)
     aside = folder.with_name(f"{folder.name}.tmp")
     shutil.rmtree(aside, ignore_errors=True)
-    tf.saved_model.save(
-        exported, str(aside), signatures={"coefficients": exported.from_coefficients, "latent": exported.from_latent}
-    )
-    (aside / DESCRIPTION).write_text(json.dumps(_description(model, sampler, truncation), indent=2) + "\n", "utf-8")
-    difference = _compare(aside, exported, sampler.latent_size + model.noise_dim)
-    if folder.exists():
-        shutil.rmtree(folder)
-    aside.replace(folder)
+    signatures = {"coefficients": exported.from_coefficients, "latent": exported.from_latent}
+    description = json.dumps(_description(model, sampler, truncation), indent=2) + "\n"
+    try:
+        tf.saved_model.save(exported, str(aside), signatures=signatures)
+        (aside / DESCRIPTION).write_text(description, "utf-8")
+        difference = _compare(aside, exported, sampler.latent_size + model.noise_dim)
+        if folder.exists():
+            shutil.rmtree(folder)
+        aside.replace(folder)
+    except BaseException as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        if isinstance(error, Exception) and is_full(error):
+            raise no_room(folder, error) from None
+        raise
     return difference
 
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from discoface_tf2.files import say
 
 if TYPE_CHECKING:  # it brings TensorFlow along, which takes seconds that a usage error need not wait for
+    from renderer.face_model import FaceModel
     from renderer.layout import CoefficientLayout
+
+SHORT = 16  # digits of a checksum that are noted
 
 
 def add_face_model_option(parser: argparse.ArgumentParser) -> None:
@@ -19,18 +26,47 @@ def add_face_model_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def require_face_model(face_model: str | None, layout: CoefficientLayout, model: Path) -> None:
+def face_model_note(face_model: FaceModel) -> dict[str, str]:
+    """What to note of the face model that something is made for."""
+    return {"face_model": face_model.name, "face_model_checksum": face_model.checksum()[:SHORT]}
+
+
+def require_same_face_model(
+    what: str | Path, noted: str | None, name: object, face_model: FaceModel, advice: str = ""
+) -> None:
+    """Raises ValueError, with one line, where `what` notes the checksum of another face model than `face_model`.
+
+    The sizes of two models may agree, and yet their coefficients mean other faces. `noted` is None where it was made
+    before that was noted, or imported: a line says that this is taken on trust. `name` is the noted model's.
+    """
+    if noted is None:
+        say(f"{what}: does not say which face model it is for; taken to be for {face_model.name}", sys.stderr)
+        return
+    ours = face_model.checksum()[:SHORT]
+    if ours != noted[:SHORT]:
+        raise ValueError(
+            f"{what}: made for another face model: expected {face_model.name}, checksum {ours}. Received: "
+            f"{name}, checksum {noted[:SHORT]}{advice and '. '}{advice}"
+        )
+
+
+def require_face_model(
+    face_model: str | None, layout: CoefficientLayout, model: Path, facts: Mapping[str, Any] | None = None
+) -> None:
     """Raises ValueError, with one line, where `model` has the coefficients `layout` and `face_model` has others.
 
-    None asks for nothing.
+    `facts` are what the snapshot noted of its run, with the checksum of its face model. None asks for nothing.
     """
     if face_model is None:
         return
     from renderer.face_model import load_face_model
 
-    expected = load_face_model(face_model).layout
+    ours = load_face_model(face_model)
+    expected = ours.layout
     if expected != layout:
         raise ValueError(
             f"{model}: trained for another face model: its coefficients are {layout.to_dict()}, those of {face_model} "
             f"are {expected.to_dict()}"
         )
+    facts = facts or {}
+    require_same_face_model(model, facts.get("face_model_checksum"), facts.get("face_model"), ours)

@@ -1,32 +1,18 @@
-"""Files that are written aside and renamed, so that a reader, or a run after a crash, never sees half of one."""
+"""Text files that are written whole or not at all (`renderer.files`), what tells contents apart, and lines of a log."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
+import hashlib
 import json
-import os
-import shutil
 import sys
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from renderer.files import aside
+
 _BLOCK = 1 << 20
-
-
-@contextlib.contextmanager
-def aside(path: Path) -> Iterator[Path]:
-    """A path to write to in place of `path`: it is renamed when all went well, and removed when not."""
-    other = path.with_name(f"{path.name}.tmp")
-    try:
-        yield other
-        flush(other)
-        other.replace(path)
-    except BaseException:
-        other.unlink(missing_ok=True)
-        raise
 
 
 def write_text(path: Path, text: str) -> None:
@@ -40,17 +26,6 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def flush(path: Path) -> None:
-    """Has the system write a file, or a folder's list of names, to the disk now, so that no power cut undoes it."""
-    if path.is_dir() and os.name == "nt":  # Windows opens no folders
-        return
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def checksum(path: Path) -> list[int]:
     """[bytes, CRC-32] of a file."""
     crc, size = 0, 0
@@ -60,26 +35,15 @@ def checksum(path: Path) -> list[int]:
     return [size, crc]
 
 
-def require_room(folder: Path, size: int) -> None:
-    """Raises OSError with one line when `size` bytes cannot be written into `folder`, which must be there.
-
-    It asks the file system to set them aside, so that quotas count too, and gives them back at once. What writes
-    through h5py must ask first: on a full disk that library may take the process down with it.
-    """
-    probe = folder / "room.tmp"
-    try:
-        with open(probe, "wb") as file:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, max(size, 1))
-            elif shutil.disk_usage(folder).free < size:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    except OSError as error:
-        left = shutil.disk_usage(folder).free
-        raise OSError(
-            f"{folder}: {size / 1e6:.1f} MB cannot be written ({error.strerror}; {left / 1e6:.1f} MB are free)"
-        ) from None
-    finally:
-        probe.unlink(missing_ok=True)
+def digest(*paths: Path) -> str:
+    """16 hexadecimal digits that tell files of other content apart. Raises OSError where one cannot be read."""
+    found = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            while block := file.read(_BLOCK):
+                found.update(block)
+        found.update(b"\0")
+    return found.hexdigest()[:16]
 
 
 def say(text: str, file: TextIO | None = None) -> None:

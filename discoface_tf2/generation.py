@@ -6,64 +6,23 @@ whether or not the others are drawn.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from discoface_tf2.generation_options import BATCH, VARYING, GenerationOptions
 from discoface_tf2.model_io import LoadedModel
 from discoface_tf2.networks.generator import Generator
 from discoface_tf2.networks.synthesis import FIXED_NOISE
 from renderer.layout import FACTORS, CoefficientLayout
+from renderer.options import require
 from vae import FactorSampler
 
-# `factor`, and the factors that differ along a row of it.
-VARYING = {
-    "all": ("expression", "lighting", "pose"),
-    **{factor: (factor,) for factor in ("expression", "lighting", "pose", "identity")},
-}
 _AVERAGE_SAMPLES = 10_000
 _AVERAGE_SEED = 20_200_424  # of the samples that w̄_id is the mean of; any number, but always the same
-
-
-@dataclass(frozen=True)
-class GenerationOptions:
-    """Which images: `subjects` rows of `variations` columns.
-
-    A row keeps one identity and one noise (what the mesh does not know), and draws `factor` anew in each column:
-    "expression", "lighting" or "pose"; "all" draws these three; "identity" keeps the rest of the row and varies it.
-    `truncation` is ψ of the attribute-preserving truncation; 1 leaves w as it is.
-    """
-
-    factor: str = "all"
-    subjects: int = 20
-    variations: int = 5
-    seed: int = 0
-    truncation: float = 0.7
-
-    def __post_init__(self) -> None:
-        if self.factor not in VARYING:
-            raise ValueError(f"factor: expected one of {', '.join(VARYING)}. Received: {self.factor!r}")
-        for name in ("subjects", "variations"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected 1 or more. Received: {getattr(self, name)}")
-        if self.seed < 0:
-            raise ValueError(f"seed: expected 0 or more. Received: {self.seed}")
-        if not math.isfinite(self.truncation):
-            raise ValueError(f"truncation: expected a finite number. Received: {self.truncation}")
-
-    @property
-    def count(self) -> int:
-        """Number of images; image k is variation k % variations of subject k // variations."""
-        return self.subjects * self.variations
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and texts."""
-        return dataclasses.asdict(self)
 
 
 class Batch(NamedTuple):
@@ -168,8 +127,7 @@ def generate(
 ) -> Iterator[Batch]:
     """Lazily, the images with numbers `indices` (None: all), in batches of `batch_size`; the last may be smaller."""
     wanted = range(options.count) if indices is None else indices
-    if batch_size < 1:
-        raise ValueError(f"batch_size: expected 1 or more. Received: {batch_size}")
+    require("batch_size", batch_size, BATCH)
     row_of, row = -1, (np.zeros([0, 0]), np.zeros([0, 0]))
     for start in range(0, len(wanted), batch_size):
         index = np.asarray(wanted[start : start + batch_size])

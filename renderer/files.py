@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,21 +17,19 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def save_png(image: Image.Image, path: Path) -> None:
     """Writes a PNG, whatever the name ends in."""
-    aside = _aside(path)
-    image.save(aside, format="PNG")
-    aside.replace(path)
+    with aside(path) as other:
+        image.save(other, format="PNG")
 
 
 def save_npz(arrays: Mapping[str, Any], path: Path) -> None:
     """Writes a compressed `.npz` under exactly this name."""
-    aside = _aside(path)
-    with open(aside, "wb") as file:  # a file object, so that numpy adds no second suffix
+    with aside(path) as other, open(other, "wb") as file:  # a file object, so that numpy adds no second suffix
         np.savez_compressed(file, **arrays)
-    aside.replace(path)
 
 
 def lock(file: IO[Any]) -> bool:
@@ -47,6 +49,65 @@ def lock(file: IO[Any]) -> bool:
     return True
 
 
-def _aside(path: Path) -> Path:
+@contextlib.contextmanager
+def aside(path: Path, suffix: str = "") -> Iterator[Path]:
+    """A path to write to in place of `path`: it is renamed when all went well, and removed when not.
+
+    The folder is made if needed. Raises OSError that names `path`, also where another library says in its own way that
+    the disk is full.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f"{path.name}.tmp")
+    other = path.with_name(f"{path.name}.tmp{suffix}")
+    try:
+        yield other
+        flush(other)
+        other.replace(path)
+    except BaseException as error:
+        other.unlink(missing_ok=True)
+        if isinstance(error, Exception) and is_full(error):
+            raise no_room(path, error) from None
+        raise
+
+
+def flush(path: Path) -> None:
+    """Has the system write a file, or a folder's list of names, to the disk now, so that no power cut undoes it."""
+    if path.is_dir() and os.name == "nt":  # Windows opens no folders
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def is_full(error: Exception) -> bool:
+    """Whether an error, TensorFlow's too, says that a file system takes no more."""
+    return any(os.strerror(number) in str(error) for number in _FULL)
+
+
+def no_room(path: Path, error: Exception) -> OSError:
+    """The one line to raise where `path` could not be written because of `error`, of which `is_full` is true."""
+    number = next(number for number in _FULL if os.strerror(number) in str(error))
+    return OSError(number, os.strerror(number), str(path))
+
+
+def require_room(folder: Path, size: int) -> None:
+    """Raises OSError with one line when `size` bytes cannot be written into `folder`, which must be there.
+
+    It asks the file system to set them aside, so that quotas count too, and gives them back at once. What writes
+    through h5py must ask first: on a full disk that library may take the process down with it.
+    """
+    probe = folder / "room.tmp"
+    try:
+        with open(probe, "wb") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, max(size, 1))
+            elif shutil.disk_usage(folder).free < size:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+        left = shutil.disk_usage(folder).free
+        raise OSError(
+            f"{folder}: {size / 1e6:.1f} MB cannot be written ({error.strerror}; {left / 1e6:.1f} MB are free)"
+        ) from None
+    finally:
+        probe.unlink(missing_ok=True)

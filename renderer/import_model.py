@@ -11,14 +11,19 @@ Prints what was read and draws a sheet beside the model (`ict.png`). docs/face_m
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m renderer.import_model")
 
 import numpy as np
 
 from renderer.face_model import FaceModel
 from renderer.files import save_png
+from renderer.options import whole
 
 KINDS = {
     "bfm09": "a folder with 01_MorphableModel.mat, Exp_Pca.bin and the published index files",
@@ -93,7 +98,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--source", required=True, type=Path, help="folder or file of the published model")
     parser.add_argument("--out", required=True, type=Path, help="the face model to write (.npz)")
     parser.add_argument("--sheet", type=Path, help="the preview sheet to write (default: --out with .png)")
-    parser.add_argument("--size", type=int, default=192, help="pixels of one face on the sheet (default: %(default)s)")
+    parser.add_argument(
+        "--size", type=whole(16, 2048), default=192, help="pixels of one face on the sheet (default: %(default)s)"
+    )
     parser.add_argument(
         "--lashes", action=argparse.BooleanOptionalAction, default=True, help="ict: draw eyelashes (default: yes)"
     )
@@ -105,8 +112,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(f"--out should end in .npz. Received: {arguments.out}")
     if arguments.assets is not None and arguments.kind != "makehuman":
         parser.error(f"--assets goes with makehuman. Received: {arguments.kind}")
-    if arguments.size < 16:
-        parser.error(f"--size should be at least 16. Received: {arguments.size}")
     model = import_model(arguments.kind, arguments.source, lashes=arguments.lashes, assets=arguments.assets)
     print(summary(model))
     model.save(arguments.out)
@@ -121,7 +126,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"renderer.import_model: error: {error}")
+    main()

@@ -6,9 +6,13 @@ Example: python -m renderer.preview --out sheet.png --face_model builtin --size 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("renderer.preview")
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +22,7 @@ from renderer.face_model import FaceModel, load_face_model
 from renderer.face_renderer import FaceRenderer
 from renderer.files import save_png
 from renderer.lights import directional_light
+from renderer.options import SEED, whole
 
 COLUMNS = 8
 LABEL_HEIGHT = 16
@@ -118,11 +123,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--face_model", "--face-model", default="builtin", help="'builtin' or a .npz file (default: builtin)"
     )
-    parser.add_argument("--size", type=int, default=256, help="pixels of one face (default: 256)")
-    parser.add_argument("--seed", type=int, default=0, help="which identities are drawn (default: 0)")
+    parser.add_argument("--size", type=whole(16, 2048), default=256, help="pixels of one face (default: 256)")
+    parser.add_argument("--seed", type=SEED, default=0, help="which identities are drawn (default: 0)")
     arguments = parser.parse_args(argv)
-    if arguments.size < 16:
-        parser.error(f"--size should be at least 16. Received: {arguments.size}")
     face_model = load_face_model(arguments.face_model)
     sheet = contact_sheet(face_model, arguments.size, arguments.seed)
     save_png(sheet, arguments.out)
@@ -130,7 +133,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"renderer.preview: error: {error}")
+    main()

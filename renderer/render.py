@@ -11,10 +11,14 @@ it counter-clockwise. Left and right of lights are the picture's, those of expre
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("renderer.render")
 
 import numpy as np
 from PIL import Image, ImageColor
@@ -25,10 +29,12 @@ from renderer.controls import Controls, identity, known_names, parse_assignments
 from renderer.face_model import FaceModel, load_face_model
 from renderer.files import save_npz, save_png
 from renderer.lights import DEFAULT_SETUP, NAMES, LightSetup
+from renderer.options import SEED, number, whole
 from renderer.outputs import GREY, OUTPUTS, FaceDrawer, pictures, sheet, thumbnail
 from renderer.turntable import check_writer, draw_turn, write_film
 
 LARGEST = 1024
+_DEGREES = number(-360, 360)
 LARGEST_SUPERSAMPLE = 4
 WHOLE_HEAD = 0.6  # zoom
 SHEET_COLUMNS, SHEET_ROWS, SHEET_SIDE = 8, 40, 256  # a sheet shows the first 320 faces, at most 256 pixels wide
@@ -46,30 +52,35 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--model", "--face_model", default="builtin", help="'builtin' or a face model's .npz; default builtin")
-    add("--seed", type=int, help="which person; without it the mean face")
+    add("--seed", type=SEED, help="which person; without it the mean face")
     add("--coefficients", type=Path, metavar="FILE", help="raw coefficients instead of --seed, one or many rows: the "
         "key 'coeff' of a .json, .jsonl, .npz or .mat; what follows changes them")  # fmt: skip
     add("--rows", metavar="FIRST:END", help="which rows of --coefficients, from 0, such as 5 or 0:16; default all")
-    add("--yaw", type=float, help="degrees; positive turns the face to the picture's right")
-    add("--pitch", type=float, help="degrees; positive bows the head")
-    add("--roll", type=float, help="degrees; positive turns it counter-clockwise")
+    add("--yaw", type=_DEGREES, help="degrees; positive turns the face to the picture's right")
+    add("--pitch", type=_DEGREES, help="degrees; positive bows the head")
+    add("--roll", type=_DEGREES, help="degrees; positive turns it counter-clockwise")
     for group, example in (("expression", "smile=0.8,jaw_open=0.3"), ("shape", "nose_length=2"),
                            ("texture", "melanin=1")):  # fmt: skip
         add(f"--{group}", default="", metavar="NAME=NUMBER,…", help=f"{group} by name, such as {example}")
     add("--light", action="append", metavar="NAME=STRENGTH@COLOUR,…", help="such as left=0.6 or "
         f"'(-1 0.5 1)=0.7@orange,ambient=0.3'; names: {', '.join(NAMES)}; default above, a little left")  # fmt: skip
     add("--part", choices=("head", "face"), default="head", help="what is drawn: all, or the face alone; default head")
-    add("--zoom", type=float, help=f"1 frames the face as the generator's pictures do, {WHOLE_HEAD} shows the whole "
-        f"head; default 1, and {WHOLE_HEAD} for --turntable")  # fmt: skip
-    add("--size", type=int, default=256, help=f"pixels, 16 to {LARGEST}; default 256")
-    add("--supersample", type=int, default=2, help="samples a pixel along each axis, 1 to 4; default 2")
+    add("--zoom", type=number(0.05, 20), help=f"1 frames the face as the generator's pictures do, {WHOLE_HEAD} shows "
+        f"the whole head; default 1, and {WHOLE_HEAD} for --turntable")  # fmt: skip
+    add("--size", type=whole(16, LARGEST), default=256, help=f"pixels, 16 to {LARGEST}; default 256")
+    add(
+        "--supersample",
+        type=whole(1, LARGEST_SUPERSAMPLE),
+        default=2,
+        help="samples a pixel along each axis, 1 to 4; default 2",
+    )
     add("--background", default="", help="a colour's name, #RRGGBB, or transparent; default grey")
     add("--outputs", default="image", help=f"some of {','.join(OUTPUTS)}; default image")
     add("--out", type=Path, help="the .png to write; or a folder for 00000.png, … and sheet.png")
     add("--dump", type=Path, help="write vertices, normals, colours, projections and landmarks to this .npz")
     add("--turntable", type=Path, help="write one turn of the head to this .gif or .mp4")
-    add("--frames", type=int, default=75, help="of the turntable; default 75")
-    add("--fps", type=int, default=25, help="frames a second of the turntable; default 25")
+    add("--frames", type=whole(2, 3600), default=75, help="of the turntable; default 75")
+    add("--fps", type=whole(1, 100), default=25, help="frames a second of the turntable; default 25")
     add("--list", action="store_true", help="print the names that --expression, --shape and --texture know, and stop")
     return parser
 
@@ -115,14 +126,6 @@ def _check(args: argparse.Namespace) -> list[str]:
         raise ValueError("--seed and --coefficients both say who is drawn; give one of them")
     if args.rows and not args.coefficients:
         raise ValueError("--rows are those of --coefficients; give both")
-    if args.seed is not None and args.seed < 0:
-        raise ValueError(f"--seed should be 0 or more. Received: {args.seed}")
-    for name, low, high in (("size", 16, LARGEST), ("supersample", 1, LARGEST_SUPERSAMPLE),
-                            ("frames", 2, 3600), ("fps", 1, 100)):  # fmt: skip
-        if not low <= getattr(args, name) <= high:
-            raise ValueError(f"--{name} should be {low} to {high}. Received: {getattr(args, name)}")
-    if args.zoom is not None and not 0.05 <= args.zoom <= 20:
-        raise ValueError(f"--zoom should be 0.05 to 20. Received: {args.zoom}")
     if args.out and args.out.suffix.lower() not in ("", ".png") and not args.out.is_dir():
         raise ValueError(f"--out should be a .png or a folder. Received: {args.out}")
     if args.dump and args.dump.suffix.lower() != ".npz":
@@ -229,9 +232,4 @@ def _write_pictures(
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError, ImportError) as error:
-        sys.exit(f"renderer.render: error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    main()

@@ -69,6 +69,12 @@ def tiny_face_model() -> FaceModel:
 
 
 @pytest.fixture(scope="session")
+def other_face_model() -> FaceModel:
+    """Of the same sizes, and yet another."""
+    return make_tiny_face_model(seed=1)
+
+
+@pytest.fixture(scope="session")
 def tiny_vaes(tiny_face_model):
     layout, rng = tiny_face_model.layout, np.random.default_rng(0)
     examples = {f: 0.3 * rng.normal(size=(50, layout.factor_size(f))).astype(np.float32) for f in FACTORS}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
-import runpy
 import shutil
 import subprocess
 import sys
@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from full_disk import KINDS, files, full_disk
 from PIL import Image
+from script_run import run_script
 
 import export_model
 import generate_images
@@ -195,6 +197,14 @@ def test_script_draws_resumes_and_refuses(run, tmp_path, faces, capsys):
     assert all(path.stat().st_mtime_ns == time for path, time in times.items())
     assert (out / "00002.png").is_file() and not list(out.glob("*.tmp"))
 
+    # Emptied or cut, the records are written again: they follow from the options.
+    for text in ("", (out / "coefficients.jsonl").read_text()[:-9], "[]\n" * 6):
+        (out / "coefficients.jsonl").write_text(text)
+        (out / "sheet.png").unlink()
+        generate_images.main([*arguments, "--factor", "pose"])
+        assert records(out) == found and (out / "sheet.png").is_file()
+        assert "not 6 records, as it was written; written again" in capsys.readouterr().err
+
     with pytest.raises(ValueError, match="factor: 'pose' there, 'all' asked for"):
         generate_images.main([*arguments, "--factor", "0"])
     with pytest.raises(ValueError, match="weights:"):
@@ -209,13 +219,11 @@ def test_usage_errors_exit_2(wrong, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("script", [generate_images, export_model])
-def test_scripts_without_a_model_end_in_one_line(script, tmp_path, monkeypatch):
+def test_scripts_without_a_model_end_in_one_line(script, tmp_path):
     path = Path(script.__file__)
-    monkeypatch.setattr(sys, "argv", [path.name, "--model", "nowhere", "--out", str(tmp_path / "out")])
-    with pytest.raises(SystemExit) as error:
-        runpy.run_path(str(path), run_name="__main__")
-    assert str(error.value.code).startswith(f"{path.name}: error: nowhere: expected a run folder")  # a text exits 1
-    assert "\n" not in str(error.value.code)
+    code, err = run_script(path, ["--model", "nowhere", "--out", tmp_path / "out"])
+    assert code == 1 and err.startswith(f"{path.name}: error: nowhere: expected a run folder")
+    assert err.count("\n") == 1
 
 
 ALONE = """
@@ -263,3 +271,13 @@ def test_exported_model_draws_the_same_pixels_with_tensorflow_alone(run, faces, 
     with pytest.raises(ValueError, match="expected an empty folder"):
         export_model.main(["--model", str(run), "--out", str(tmp_path / "mine")])
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "keep"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_export_to_a_full_disk_leaves_nothing_half_made(kind, run, tmp_path):
+    with full_disk(kind, tmp_path / "small", 40_000) as folder:
+        (folder / "kept.txt").write_text("mine")
+        with pytest.raises(OSError, match="saved_model") as error:
+            export_model.main(["--model", str(run), "--out", str(folder / "saved_model")])
+        assert error.value.errno in (errno.ENOSPC, errno.EFBIG)
+        assert files(folder) == {"kept.txt"} and not (folder / "saved_model.tmp").exists()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import network_files
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from script_run import run_script
 from tiny_training import tiny_config
 
 import export_model
@@ -185,17 +184,11 @@ def test_what_is_refused(source, vaes, tiny_assets, tmp_path):
 
 
 @pytest.mark.parametrize("content, message", [(b"\x80\x02cposix\nsystem\n.", "posix.system"), (None, "no such file")])
-def test_the_command_fails_in_one_line(content, message, tmp_path, monkeypatch):
+def test_the_command_fails_in_one_line(content, message, tmp_path):
     path = tmp_path / "network.pkl"
     if content:
         path.write_bytes(content)
-    monkeypatch.setattr(sys, "argv", ["import_original", "--source", str(path), "--out", str(tmp_path / "out")])
-    monkeypatch.delitem(sys.modules, "discoface_tf2.import_original")
-    with pytest.raises(SystemExit) as error:
-        runpy.run_module("discoface_tf2.import_original", run_name="__main__")
-    assert message in str(error.value.code) and "\n" not in str(error.value.code)  # a text exits 1
+    code, err = run_script("discoface_tf2.import_original", ["--source", path, "--out", tmp_path / "out"])
+    assert code == 1 and message in err and err.count("\n") == 1
     assert not (tmp_path / "out").exists()
-    monkeypatch.setattr(sys, "argv", ["import_original", "--out", "x"])
-    with pytest.raises(SystemExit) as error:
-        runpy.run_module("discoface_tf2.import_original", run_name="__main__")
-    assert error.value.code == 2
+    assert run_script("discoface_tf2.import_original", ["--out", "x"])[0] == 2

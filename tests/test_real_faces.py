@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from benchmarks import real_faces
-from benchmarks.real_faces import Aligner, main, measure, measure_networks, read_photos, row
+from benchmarks.real_faces import Aligner, flipped, main, measure, measure_networks, read_photos, row
 from datasets.alignment import five_landmarks
 from discoface_tf2.perception import Perception
 from renderer import FaceRenderer, load_face_model
@@ -97,6 +97,15 @@ def test_landmarks_on_skin_are_counted(face, aligned, coefficients):
     assert f"| {found.on_skin.mean():.0%} |" in row("x", found, YAWS)
 
 
+def test_a_flipped_face_looks_the_other_way(face, folder, aligned):
+    photos, aligner = read_photos(folder, folder / "detections"), Aligner(face)
+    for photo, yaw, image, given in zip(photos, YAWS, *aligned, strict=True):
+        assert np.degrees(aligner.place(flipped(photo)).angles[1]) == pytest.approx(-yaw, abs=0.1)
+        other, points = aligner(flipped(photo), SIZE)
+        np.testing.assert_allclose(points, given[[1, 0, 2, 4, 3]] * (-1, 1) + (SIZE, 0), atol=0.05)
+        assert np.abs(other[:, ::-1].astype(int) - image).mean() < 8  # of noise
+
+
 def test_place_and_size_of_the_photograph_do_not_matter(face, folder, aligned):
     photo = read_photos(folder, folder / "detections")[0]
     larger = real_faces.Photo("larger", photo.image.resize((640, 600)), photo.landmarks * 2)
@@ -114,7 +123,7 @@ def test_the_command_prints_a_table_and_draws_sheets(folder, perception, tmp_pat
     command = ["--photos", str(folder), "--perception", str(perception), "--out", str(tmp_path)]
     main(command)
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "4 photographs; 3 are turned by 5° or more, 1 are not"
+    assert printed[0] == "4 photographs and their horizontal flips: 6 of 8 are turned 5° or more"
     table = [line.split("|")[1:-1] for line in printed if line.startswith("|")]
     assert [len(cells) for cells in table] == [9] * 4
     # The networks are untrained, and begin near the mean face.
@@ -134,15 +143,19 @@ def test_without_networks_each_face_model_gets_as_many_images_and_steps(folder, 
     commands, compared = [], []
     monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
     monkeypatch.setattr(real_faces, "compare", lambda photos, cases, *rest: compared.append(cases))
+    makehuman = iter([False, True])
+    monkeypatch.setattr(real_faces, "is_makehuman", lambda model: next(makehuman))
     load_face_model("builtin").save(tmp_path / "other.npz")
     models = ["builtin", str(tmp_path / "other.npz")]
-    main(["--photos", str(folder), "--out", str(tmp_path), "--steps", "7", "--count", "50", "--face_model", *models])
+    command = ["--photos", str(folder), "--out", str(tmp_path), "--steps", "7", "--count", "50", "--assets", "parts"]
+    main([*command, "--face_model", *models])
     titles, folders, sources = zip(*compared[0], strict=True)
     assert titles == ("builtin", "other") and sources == tuple(models)
     assert folders == (tmp_path / "builtin/perception", tmp_path / "other/perception")
     made, learned = commands[::2], commands[1::2]
     for command, model in zip(made, models, strict=True):
         assert command[command.index("--count") + 1] == "50" and command[-1] == model
+    assert "--assets" not in made[0] and made[1][made[1].index("--assets") + 1] == "parts"
     for command in learned:
         assert command[command.index("--steps") + 1] == "7" and float(command[command.index("--minutes") + 1]) > 300
 

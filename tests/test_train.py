@@ -1,14 +1,19 @@
 """`train.py` and `calc_metrics.py` as a user calls them, on photographs and networks of a few pixels."""
 
 import json
+import shutil
 
+import h5py
 import numpy as np
 import pytest
 from tiny_training import TINY
 
 import calc_metrics
 import train
-from datasets.records import Manifest, Record, RecordWriter
+from datasets.records import Manifest, Record, RecordWriter, iterate_shard
+from discoface_tf2 import model_io
+from discoface_tf2.architectures import architecture_of
+from discoface_tf2.stylegan1.config import StyleGAN1Config
 from renderer import FaceRenderer
 
 
@@ -35,6 +40,14 @@ def flags(**options):
     return [f"--{name}={value}" for name, value in options.items()]
 
 
+def arrays(path):
+    """The arrays of a file of weights, in the order of their names."""
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return [found[name] for name in sorted(found)]
+
+
 @pytest.fixture
 def common(dataset, tiny_assets):
     where = dict(data=dataset, vae_dir=tiny_assets / "vae", perception_dir=tiny_assets / "perception",
@@ -51,6 +64,12 @@ def test_both_stages_and_the_figures(tmp_path, common, dataset, tiny_assets, cap
     options = json.loads((second / "options.json").read_text())
     assert options["training"]["weights"]["landmarks"] == 90
     assert options["assets"]["start_from"] == "kimg000000.012"
+    # The moving average of stage 1 goes on. Its ramp-up would make it a copy of the generator in each of the two steps.
+    average, current = (
+        np.concatenate([value.ravel() for value in arrays(second / "snapshots" / "kimg000000.008" / name)])
+        for name in (model_io.WEIGHTS, model_io.CURRENT_WEIGHTS)
+    )
+    assert np.abs(average - current).mean() > 1e-3
 
     train.main([*common, *flags(stage=2, kimg=0.008, out=second, run_id=first, w_lm=90)])
     assert "nothing to do" in capsys.readouterr().out
@@ -78,9 +97,9 @@ def test_dry_run_prints_the_configuration_and_makes_nothing(tmp_path, capsys):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--kimg=x"], "argument --kimg: invalid float value: 'x'"),
+        (["--kimg=x"], "argument --kimg: expected a number, 0.001 to 1,000,000. Received: x"),
         (["--stage=2"], "give its folder by --run_id"),
-        (["--batch_size=0"], "batch_size: expected a positive number. Received: 0"),
+        (["--batch_size=0"], "--batch_size: expected a whole number, 1 to 65,536. Received: 0"),
         (["--preset=tiny"], "argument --preset: invalid choice: 'tiny'"),
         (["--colour=red"], "unrecognized arguments: --colour=red"),
     ],
@@ -90,6 +109,76 @@ def test_usage_errors_exit_with_2(arguments, message, capsys):
         train.main(arguments)
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_other_content_under_the_same_names_is_refused(
+    tmp_path, common, dataset, tiny_assets, other_face_model, capsys
+):
+    names = dict(data=tmp_path / "photographs", vae_dir=tmp_path / "vae", perception_dir=tmp_path / "perception",
+                 face_model=tmp_path / "face.npz")  # fmt: skip
+    for name, source in (
+        ("photographs", dataset),
+        ("vae", tiny_assets / "vae"),
+        ("perception", tiny_assets / "perception"),
+    ):
+        shutil.copytree(source, tmp_path / name)
+    shutil.copy(tiny_assets / "face.npz", tmp_path / "face.npz")
+    run = [*common, *flags(**names), "--kimg=0.008", f"--out={tmp_path / 'run'}"]
+    train.main(run)
+    assert "does not say which face model" in capsys.readouterr().err  # these VAEs are as before that was noted
+    checksums = json.loads((tmp_path / "run" / "options.json").read_text())["checksums"]
+    assert len(set(checksums.values())) == 5 and checksums["start_from"] is None
+
+    other = other_face_model
+    other.save(tmp_path / "face.npz")
+    with pytest.raises(
+        ValueError, match=f"face_model: .*checksum {checksums['face_model']} there, .*{other.checksum()[:16]}"
+    ):
+        train.main(run)
+    shutil.copy(tiny_assets / "face.npz", tmp_path / "face.npz")
+    shard = next((tmp_path / "photographs").glob("shard-00000*"))
+    records = [Record.parse(payload) for _, payload in iterate_shard(shard)]
+    (tmp_path / "photographs" / "dataset.json").unlink()
+    for path in (tmp_path / "photographs").glob("shard-*"):
+        path.unlink()
+    writer = RecordWriter(tmp_path / "photographs", Manifest(16, 1, ("image", "coefficients", "subject", "name"),
+                                                             other.layout, "tiny"))  # fmt: skip
+    writer.write_shard(0, records)
+    writer.finish()
+    with pytest.raises(
+        ValueError, match=f"data: 'photographs', checksum {checksums['data']} there, 'photographs', checksum"
+    ):
+        train.main(run)
+
+
+def test_options_of_the_network_are_refused_where_it_is_imported(tmp_path, common, tiny_face_model, capsys):
+    layout, snapshot = tiny_face_model.layout, tmp_path / "imported"
+    config = StyleGAN1Config(input_size=layout.lambda_size + 4, widths=(8, 8, 8))
+    manifest = {"format": model_io.FORMAT, "architecture": architecture_of(config), "network": config.to_dict(),
+                "layout": layout.to_dict(), "noise_dim": 4, "facts": {}}  # fmt: skip
+    snapshot.mkdir()
+    (snapshot / model_io.MANIFEST).write_text(json.dumps(manifest))
+    ours = [word for word in common if not word.startswith(("--channel_", "--mapping_"))]
+    for option in ("--standardize_input", "--channel_base=128"):
+        with pytest.raises(SystemExit) as stopped:
+            train.main([*ours, "--stage=2", f"--run_id={snapshot}", f"--out={tmp_path / 'run'}", option])
+        assert stopped.value.code == 2
+        assert f"{option.split('=')[0]} has no effect on {snapshot}, an imported network" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_start_that_fails_leaves_no_run_and_the_corrected_command_is_taken(tmp_path, common, monkeypatch):
+    from discoface_tf2.training import loop
+
+    def too_large(*_):
+        raise ValueError("there is no memory for that")
+
+    run = [*common, "--kimg=0.008", f"--out={tmp_path / 'run'}"]
+    with monkeypatch.context() as patched, pytest.raises(ValueError, match="no memory"):
+        patched.setattr(loop._Run, "train", too_large)
+        train.main([*run, "--learning_rate=0.005"])
+    assert not (tmp_path / "run").exists()
+    train.main(run)
 
 
 @pytest.mark.parametrize("missing", ["data", "vae_dir", "perception_dir", "face_model", "run_id"])

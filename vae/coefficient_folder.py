@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from renderer.files import aside
 from renderer.mat_file import read_mat
-from vae.data import BASEL_LAYOUT, GROUPS, check_face_model, face_model_layout, read_layout
+from vae.data import BASEL_LAYOUT, GROUPS, check_face_model, face_model_layout, noted_face_model, read_layout
 
 KEY = "coeff"
 
@@ -48,18 +49,29 @@ def folder_layout(folder: Path, face_model: str | Path | None = None) -> dict[st
     return dict(BASEL_LAYOUT)
 
 
-def gather(folder: Path, out: Path, layout: Mapping[str, int]) -> Path:
+def folder_face_model(folder: Path, face_model: str | Path | None = None) -> dict[str, str]:
+    """The face model of the coefficients in `folder`, as `vae.data.noted_face_model` gives it; arguments and errors as
+    `folder_layout`'s.
+    """
+    if face_model is not None and str(face_model) != "builtin":
+        return {"face_model": Path(face_model).stem, "face_model_checksum": face_model_layout(face_model)[1][:16]}
+    described = [place for place in (folder, folder.parent) if _has_layout(place)]
+    return noted_face_model(described[0]) if described else {}
+
+
+def gather(folder: Path, out: Path, layout: Mapping[str, int], face_model: Mapping[str, str] | None = None) -> Path:
     """Reads every `.mat` file below `folder` into `out`, which becomes a dataset folder for `vae.data.load_factor`.
 
     Vectors are in the order of their files' paths. Files that cannot be used are left out, up to one in a hundred: some
     are named on stderr, all in dataset.json. Where `out` has the same files already (path, length, time), nothing is
-    read.
+    read. `face_model` is what `folder_face_model` gives, and is noted.
 
     Returns `out`. Raises FileNotFoundError or ValueError with one line: no such folder, no `.mat` files, too many that
     cannot be used.
     """
     files, fingerprint = _list_files(folder)
-    if _is_current(out, fingerprint, layout):
+    noted = dict(face_model or {})
+    if _is_current(out, fingerprint, layout, noted):
         print(f"{folder}: read before, {out / 'coefficients.npz'}")
         return out
     started, limit = time.monotonic(), max(_LEAST_LIMIT, len(files) // 100)
@@ -77,13 +89,12 @@ def gather(folder: Path, out: Path, layout: Mapping[str, int]) -> Path:
     for reason in list(left_out.values())[:_NAMED]:
         print(f"left out: {reason}", file=sys.stderr)
     out.mkdir(parents=True, exist_ok=True)
-    with open(out / "coefficients.npz.tmp", "wb") as file:
+    with aside(out / "coefficients.npz") as other, open(other, "wb") as file:
         np.savez(file, coeff=np.stack(rows))
-    (out / "coefficients.npz.tmp").replace(out / "coefficients.npz")
     manifest = {"layout": dict(layout), "count": len(rows), "source": str(folder), "files": fingerprint,
-                "left_out": left_out}  # fmt: skip
-    (out / "dataset.json.tmp").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    (out / "dataset.json.tmp").replace(out / "dataset.json")
+                "left_out": left_out, "face_model": noted.get("face_model"), "options": noted}  # fmt: skip
+    with aside(out / "dataset.json") as other:
+        other.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     print(f"{folder}: {len(rows)} vectors of {sum(layout.values())} numbers, {len(left_out)} files left out, "
           f"{time.monotonic() - started:.0f} s; kept in {out}")  # fmt: skip
     return out
@@ -116,10 +127,11 @@ def _list_files(folder: Path) -> tuple[list[str], str]:
     return [path for path, _, _ in facts], digest.hexdigest()
 
 
-def _is_current(out: Path, fingerprint: str, layout: Mapping[str, int]) -> bool:
+def _is_current(out: Path, fingerprint: str, layout: Mapping[str, int], noted: dict[str, str]) -> bool:
     try:
         manifest = json.loads((out / "dataset.json").read_text(encoding="utf-8"))
         same: bool = manifest["files"] == fingerprint and manifest["layout"] == dict(layout)
+        same = same and manifest.get("options", {}) == noted
     except (OSError, ValueError, KeyError, TypeError):
         return False  # there is none, or one to write again
     return same and (out / "coefficients.npz").is_file()

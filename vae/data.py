@@ -16,6 +16,8 @@ GROUPS = ("shape", "texture", "expression", "angles", "lighting", "translation")
 BASEL_LAYOUT = {"shape": 80, "texture": 80, "expression": 64, "angles": 3, "lighting": 27, "translation": 3}
 """Of the Basel face model, which the original and its published VAEs use: 257 numbers."""
 
+_SHORT = 16  # digits of a checksum that are noted
+
 _FACTOR_GROUPS = {
     "identity": ("shape", "texture"),
     "expression": ("expression",),
@@ -77,10 +79,27 @@ def check_face_model(folder: str | Path, face_model: str | Path) -> None:
     sizes, checksum = face_model_layout(face_model)
     if sizes != layout:
         raise ValueError(f"{folder}: its coefficients are {layout}; those of {face_model} are {sizes}")
+    made_with = noted_face_model(folder).get("face_model_checksum", checksum[:_SHORT])
+    if made_with != checksum[:_SHORT]:
+        raise ValueError(
+            f"{folder}: made with another face model, {dataset.get('face_model')}, checksum {made_with}; that of "
+            f"{face_model} is {checksum[:_SHORT]}. Make it again"
+        )
+
+
+def noted_face_model(folder: str | Path) -> dict[str, str]:
+    """`face_model` and `face_model_checksum` of the face model that a dataset's coefficients are of; empty if unknown.
+
+    Raises FileNotFoundError or ValueError with one line.
+    """
+    dataset = _read_dataset(folder)[0]
     options = dataset.get("options")
-    made_with = options.get("face_model_checksum", checksum) if isinstance(options, dict) else checksum
-    if made_with != checksum:
-        raise ValueError(f"{folder}: made with another version of the face model than {face_model}; make it again")
+    options = options if isinstance(options, dict) else {}
+    # preprocess_data.py notes the first digits of the checksum as `face_model`
+    checksum = options.get("face_model_checksum", options.get("face_model"))
+    if not isinstance(checksum, str):
+        return {}
+    return {"face_model": str(dataset.get("face_model")), "face_model_checksum": checksum[:_SHORT]}
 
 
 def face_model_layout(face_model: str | Path) -> tuple[dict[str, int], str]:

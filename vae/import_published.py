@@ -13,10 +13,14 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m vae.import_published")
 
 import keras
 import numpy as np
@@ -280,9 +284,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"python -m vae.import_published: error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    main()

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from renderer.files import aside
 from vae.model import FactorVAE
 
 _PROBABILITIES = np.linspace(0.01, 0.99, 33)
@@ -87,9 +88,8 @@ def to_image(figure: Figure) -> np.ndarray:
 def save_figure(figure: Figure, path: str | Path) -> None:
     """Writes a PNG, aside first."""
     path = Path(path)
-    aside = path.with_name(f"{path.name}.tmp")
-    figure.savefig(aside, format="png", dpi=_DPI)
-    aside.replace(path)
+    with aside(path) as other:
+        figure.savefig(other, format="png", dpi=_DPI)
 
 
 def _plot_quantiles(axes, real: np.ndarray, mean: np.ndarray) -> None:  # type: ignore[no-untyped-def]

@@ -9,11 +9,14 @@ from typing import Any
 
 import tensorflow as tf
 
+from renderer.files import aside, require_room
 from vae.model import ABBREVIATIONS, FACTORS, LAMBDA_ORDER, FactorConfig, FactorVAE
 
 FORMAT = "discoface_tf2 factor VAE, version 1"
 MANIFEST = "factor.json"
 WEIGHTS = "factor.weights.h5"
+_OVERHEAD = 8192  # bytes of a file for each variable in it, at most
+_FACE_MODEL = ("face_model", "face_model_checksum")  # what a factor's manifest notes of its face model
 _UNIVERSAL = {"lighting": ("lighting",), "pose": ("angles",)}  # the groups of factors that suit every face model
 
 
@@ -24,13 +27,12 @@ def save_factor(folder: str | Path, vae: FactorVAE, layout: Mapping[str, int], *
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f"aside.{WEIGHTS}"  # Keras insists on the suffix
-    vae.save_weights(aside)
-    aside.replace(folder / WEIGHTS)
+    require_room(folder, sum(variable.numpy().nbytes + _OVERHEAD for variable in vae.weights))
+    with aside(folder / WEIGHTS, ".weights.h5") as other:  # Keras insists on the suffix
+        vae.save_weights(other)
     manifest = {"format": FORMAT, "config": vae.config.to_dict(), "layout": dict(layout), **facts}
-    aside = folder / f"{MANIFEST}.tmp"
-    aside.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    aside.replace(folder / MANIFEST)
+    with aside(folder / MANIFEST) as other:
+        other.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
 def read_factor_manifest(folder: str | Path) -> dict[str, Any]:
@@ -74,10 +76,15 @@ class FactorSampler(tf.Module):
         latent_size, lambda_size: lengths of z and λ.
         latent_slices, lambda_slices: by factor, where its numbers lie in z and in λ.
         layout: sizes of the coefficient groups, by name, as the training data had them.
+        face_model: `face_model` and `face_model_checksum` of the model that identity and expression are of, where the
+            training data said so; else empty.
     """
 
-    def __init__(self, vaes: Mapping[str, FactorVAE], layout: Mapping[str, int]) -> None:
+    def __init__(
+        self, vaes: Mapping[str, FactorVAE], layout: Mapping[str, int], face_model: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(name="factor_sampler")
+        self.face_model = dict(face_model or {})
         if set(vaes) != set(FACTORS):
             raise ValueError(f"factor sampler: expected the factors {FACTORS}. Received: {sorted(vaes)}")
         self.layout = dict(layout)
@@ -113,7 +120,20 @@ class FactorSampler(tf.Module):
                     f"{folders[factor]}: trained on another layout than {folders[FACTORS[0]]}. "
                     f"Received: {layouts[factor]} and {layouts[FACTORS[0]]}"
                 )
-        return cls({factor: load_factor_vae(path) for factor, path in folders.items()}, layouts[FACTORS[0]])
+        noted = {
+            factor: {key: str(manifests[factor][key]) for key in _FACE_MODEL}
+            for factor in FACTORS
+            if factor not in _UNIVERSAL and manifests[factor].get(_FACE_MODEL[1])
+        }
+        first, *others = noted or [FACTORS[0]]
+        for factor in others:
+            if noted[factor][_FACE_MODEL[1]] != noted[first][_FACE_MODEL[1]]:
+                raise ValueError(
+                    f"{folders[factor]}: trained for another face model than {folders[first]}. Received: "
+                    f"{' and '.join(', checksum '.join(noted[one].values()) for one in (factor, first))}"
+                )
+        vaes = {factor: load_factor_vae(path) for factor, path in folders.items()}
+        return cls(vaes, layouts[FACTORS[0]], noted.get(first))
 
     def decode(self, factor: str, z: tf.Tensor, *, stop_gradient: bool = True) -> tf.Tensor:
         """One factor: its latents [B, latent] → its coefficients [B, size], in their own units."""

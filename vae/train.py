@@ -15,16 +15,23 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
+
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m vae.train", "the same command goes on from here")
 
 import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from vae.coefficient_folder import folder_layout, gather
-from vae.data import FactorData, check_face_model, load_factor
+from renderer.options import add_dry_run, add_option, positive, print_options, whole
+from vae.coefficient_folder import folder_face_model, folder_layout, gather
+from vae.data import FactorData, check_face_model, load_factor, noted_face_model
 from vae.initial import start_from_pca
 from vae.model import ABBREVIATIONS, FactorConfig, FactorVAE
 from vae.plots import compare, draw_samples, plot_samples, save_figure, to_image
@@ -34,6 +41,7 @@ from vae.trainer import PRESETS, Trainer, TrainingOptions
 _FACTOR_OF = {short: factor for factor, short in ABBREVIATIONS.items()}
 _STATE = "training.npz"
 _SAVE_EVERY = 20.0  # seconds between saved states
+_OPTIONS = tuple(field.name for field in fields(TrainingOptions))
 
 
 def train_factor(
@@ -52,8 +60,10 @@ def train_factor(
     """
     data = load_factor(data_folder, factor, seed=options.seed)
     config = FactorConfig.for_data(factor, data.train)
+    made_for = noted_face_model(data_folder)
+    asked = {**asdict(options), "minutes": minutes, "steps": steps}
     if (out / MANIFEST).is_file():
-        _check_finished(out, config, data.layout)
+        _check_finished(out, config, data.layout, asked, made_for)
         print(f"{factor}: finished already, {out / MANIFEST}")
         return
     keras.utils.set_random_seed(options.seed)  # the start is the one draw that Keras keys by no seed of ours
@@ -70,7 +80,7 @@ def train_factor(
         print(f"{factor}: going on after epoch {trainer.epoch} of {epochs}")
     writer = tf.summary.create_file_writer(str(out))
     scalars = _run(trainer, epochs, out, writer, minutes)
-    _finish(trainer, data, out, writer, scalars)
+    _finish(trainer, data, out, writer, scalars, {"asked": asked, **made_for})
     (out / _STATE).unlink(missing_ok=True)
 
 
@@ -111,7 +121,12 @@ def _run(
 
 
 def _finish(
-    trainer: Trainer, data: FactorData, out: Path, writer: tf.summary.SummaryWriter, scalars: dict[str, float]
+    trainer: Trainer,
+    data: FactorData,
+    out: Path,
+    writer: tf.summary.SummaryWriter,
+    scalars: dict[str, float],
+    noted: dict[str, Any],
 ) -> None:
     """Plots sampled against real coefficients, and writes the weights and the manifest."""
     vae = trainer.vae
@@ -130,17 +145,39 @@ def _finish(
             tf.summary.scalar(f"sampled/{name}", value)
     writer.close()
     options = {**asdict(trainer.options), "epochs": trainer.epoch}
-    facts = {"options": options, "vectors": len(real), "scalars": scalars, "sampled": report, "before": before}
+    facts = {
+        "options": options,
+        **noted,
+        "vectors": len(real),
+        "scalars": scalars,
+        "sampled": report,
+        "before": before,
+    }
     save_factor(out, vae, data.layout, **facts)
     print(f"{title}\n{vae.config.factor}: saved {out / MANIFEST}")
 
 
-def _check_finished(out: Path, config: FactorConfig, layout: dict[str, int]) -> None:
-    """Raises ValueError where `out` holds a VAE that cannot be the one for this data."""
+def _check_finished(
+    out: Path, config: FactorConfig, layout: dict[str, int], asked: dict[str, Any], made_for: dict[str, str]
+) -> None:
+    """Raises ValueError where `out` holds a VAE of other data, or one that was trained otherwise than is `asked`."""
     manifest = read_factor_manifest(out)
     there = manifest["config"]
     if (there.factor, there.mean, manifest["layout"]) != (config.factor, config.mean, layout):
         raise ValueError(f"{out}: holds a VAE of other coefficients; use another --out, or remove it")
+    theirs, ours = (facts.get("face_model_checksum") for facts in (manifest, made_for))
+    if theirs and ours and theirs != ours:
+        raise ValueError(
+            f"{out}: holds a VAE of another face model, {manifest['face_model']}, checksum {theirs}; that of the data "
+            f"is {made_for['face_model']}, checksum {ours}. Use another --out, or remove it"
+        )
+    before = manifest.get("asked", asked)  # imported ones, and those of earlier versions, have none
+    different = [f"{key} {before.get(key)} there, {asked[key]} here" for key in asked if before.get(key) != asked[key]]
+    if different:
+        raise ValueError(
+            f"{out}: holds a VAE that is finished, so that other options have no effect ({', '.join(different)}). Use "
+            "another --out, or remove it"
+        )
     load_factor_vae(out)
 
 
@@ -158,37 +195,34 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
                         "sizes come from --data; with --datapath from here, else from a dataset.json in that folder or "
                         "beside it, else they are the Basel model's")  # fmt: skip
     parser.add_argument("--preset", default="reference", choices=PRESETS, help="default: reference, as published")
-    parser.add_argument("--epochs", type=int, help="passes over the data (reference: 400)")
-    parser.add_argument("--batch_size", type=int, help="vectors a step (reference: 64)")
-    parser.add_argument("--lr", type=float, help="Adam's learning rate (reference: 1e-4)")
-    parser.add_argument("--halve_every", type=int, help="epochs after which lr is halved (reference: 150)")
-    parser.add_argument("--seed", type=int, help="default: 0")
+    for name in _OPTIONS:
+        add_option(parser, TrainingOptions, name, default=None)
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=float, help="stop a factor after so long and keep what it learned")
-    length.add_argument("--steps", type=int, help="instead of --epochs: this many steps, rounded up to whole epochs")
+    length.add_argument("--minutes", type=positive(1e6), help="stop a factor after so long and keep what it learned")
+    length.add_argument("--steps", type=whole(1, 10**9), help="instead of --epochs: this many steps, rounded up to "
+                        "whole epochs")  # fmt: skip
+    add_dry_run(parser)
     arguments = parser.parse_args(argv)
-    for name in ("minutes", "steps"):
-        value = getattr(arguments, name)
-        if value is not None and not value > 0:
-            parser.error(f"--{name} should be more than 0. Received: {value}")
+    if arguments.steps is not None and arguments.epochs is not None:
+        parser.error("--steps is instead of --epochs; give one of them")
     return arguments
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line; see the module."""
     arguments = _parse(argv)
+    if arguments.dry_run:
+        print_options(arguments)
+        return
     if arguments.datapath is not None:
         layout = folder_layout(arguments.datapath, arguments.face_model)
-        data = gather(arguments.datapath, arguments.out / "coefficients", layout)
+        made_for = folder_face_model(arguments.datapath, arguments.face_model)
+        data = gather(arguments.datapath, arguments.out / "coefficients", layout, made_for)
     else:
         data = arguments.data
         if arguments.face_model is not None:
             check_face_model(data, arguments.face_model)
-    given = {
-        name: getattr(arguments, name)
-        for name in ("epochs", "batch_size", "lr", "halve_every", "seed")
-        if getattr(arguments, name) is not None
-    }
+    given = {name: getattr(arguments, name) for name in _OPTIONS if getattr(arguments, name) is not None}
     for short in _FACTOR_OF if arguments.factor == "all" else [arguments.factor]:
         factor = _FACTOR_OF[short]
         options = TrainingOptions(**{**PRESETS[arguments.preset][factor], **given})
@@ -197,9 +231,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"python -m vae.train: error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("python -m vae.train: interrupted; the same command goes on from here")
+    main()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from renderer.files import aside
+from renderer.options import SEED, check_options, option, positive, whole
 from vae.data import FactorData
 from vae.model import ABBREVIATIONS, FactorVAE
 
@@ -29,18 +31,14 @@ class TrainingOptions:
     `halve_every` epochs. seed: of the start, the order, the noise and the held-out share.
     """
 
-    epochs: int
-    batch_size: int
-    lr: float
-    halve_every: int
-    seed: int = 0
+    epochs: int = option(MISSING, "passes over the data; reference: 400", whole(1, 10**6))
+    batch_size: int = option(MISSING, "vectors per step; reference: 64", whole(1, 10**6))
+    lr: float = option(MISSING, "Adam's learning rate; reference: 1e-4", positive(1.0))
+    halve_every: int = option(MISSING, "epochs after which lr is halved; reference: 150", whole(1, 10**6))
+    seed: int = option(0, "of the start, the order, the noise and the held-out share", SEED)
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "halve_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"--{name} should be 1 or more. Received: {getattr(self, name)}")
-        if not 0 < self.lr < math.inf:
-            raise ValueError(f"--lr should be a positive number. Received: {self.lr}")
+        check_options(self)
 
 
 # `quick` is for the demo: some 5 to 15 seconds a factor for 10,000 vectors on 2 cores.
@@ -118,10 +116,8 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Writes weights, optimiser and progress, aside first."""
         arrays = {f"variable_{number}": value.numpy() for number, value in enumerate(self._variables())}
-        aside = path.with_name(f"{path.name}.tmp")
-        with open(aside, "wb") as file:
+        with aside(path) as other, open(other, "wb") as file:
             np.savez(file, epoch=self.epoch, identity=self._fingerprint(), **arrays)
-        aside.replace(path)
 
     def restore(self, path: Path) -> None:
         """Goes on from `save`. Raises ValueError if the file is damaged or belongs to another run."""

@@ -47,7 +47,7 @@ class Prepare(apache_beam.DoFn):
             raise
         except Exception as error:  # as in `workers`: one photograph's trouble must not stop the others
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            outcome = Outcome(photograph.name, photograph.stamp(), reason=reason)
+            outcome = Outcome(photograph.name, photograph.stamp(), reason=reason, transient=True)
         write_bytes(_outcome_path(self._folder, photograph), outcome.to_json().encode())
         yield photograph.name
 
@@ -71,7 +71,7 @@ def run_pipeline(
         ValueError: Beam does not know an option.
     """
     there = {photograph.name: _finished(folder, photograph) for photograph in photographs}
-    waiting = [photograph for photograph in photographs if there[photograph.name] is None]
+    waiting = [p for p in photographs if (outcome := there[p.name]) is None or outcome.transient]
     folder = folder.resolve()
     if waiting:
         try:

@@ -81,8 +81,10 @@ def write_records(
             records = (_record(folder, face, image_size, manifest.layout) for face in faces[shard::shards])
             writer.write_shard(shard, records)
         writer.finish()
-    except tf.errors.OpError as error:  # TensorFlow's word for a full disk
+    except tf.errors.OpError as error:
         raise TargetError(errno.EIO, f"cannot write records into {folder}: {error.message}") from None
+    except OSError as error:
+        raise TargetError(error.errno, f"cannot write records into {folder}: {error.strerror}") from None
 
 
 def contact_sheet(paths: Sequence[Path], path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from datasets.photographs.finding import Photograph
 from datasets.photographs.outcome import Outcome
+from datasets.photographs.settings import MAX_PIXELS
 from datasets.photographs.target import TargetError
 from renderer.files import lock
 
@@ -23,10 +24,12 @@ class Journal:
 
     The first line says what the photographs are prepared for (`options`). Raises ValueError, with the difference, where
     the folder was prepared with others, and TargetError where it cannot be written to.
+
+    `max_pixels`, of a photograph, may differ from run to run: what it decided is looked at again then.
     """
 
-    def __init__(self, folder: Path, options: Mapping[str, Any]):
-        self.folder, self.path = folder, folder / JOURNAL
+    def __init__(self, folder: Path, options: Mapping[str, Any], max_pixels: int = MAX_PIXELS):
+        self.folder, self.path, self.max_pixels = folder, folder / JOURNAL, max_pixels
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = open(self.path, "a+b")  # noqa: SIM115  # open as long as the journal is
@@ -48,11 +51,16 @@ class Journal:
         self._file.close()
 
     def done(self, photographs: Iterable[Photograph]) -> dict[str, Outcome]:
-        """By name, what is known of those photographs that have not changed, and whose aligned files are there."""
+        """By name, what is known of those photographs that have not changed, and whose aligned files are there.
+
+        What was not the photograph's fault, or would be otherwise with this run's limit of pixels, is not known.
+        """
         found = {}
         for photograph in photographs:
             outcome = self._outcomes.get(photograph.name)
-            if outcome is not None and outcome.stamp == photograph.stamp() and self._has_files(outcome):
+            if outcome is None or outcome.stamp != photograph.stamp():
+                continue
+            if outcome.stands(self.max_pixels) and self._has_files(outcome):
                 found[photograph.name] = outcome
         return found
 

@@ -6,6 +6,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+# How reasons of earlier versions begin that may be others next time, or with another --max_megapixels.
+_NOT_ITS_FAULT = ("the process that read it ended", "it took longer than", "there is not enough memory")
+
 
 @dataclass(frozen=True)
 class FaceOutcome:
@@ -37,6 +40,16 @@ class Outcome:
     height: int = 0
     thumbnail: str = ""  # of a photograph without a face
     seconds: float = 0.0
+    limit: int = (
+        0  # the limit of pixels, where it decided: for too large a photograph, or one decoded at a smaller size
+    )
+    transient: bool = False  # not the photograph's fault: its process died, it took too long, there was no memory
+
+    def stands(self, max_pixels: int) -> bool:
+        """Whether it would be the same again, with a limit of `max_pixels`."""
+        if self.transient:
+            return False
+        return self.limit == max_pixels if self.limit else self.width * self.height <= max_pixels
 
     def to_json(self) -> str:
         """One line of JSON."""
@@ -48,6 +61,9 @@ class Outcome:
         try:
             values = _tuples(json.loads(line))
             values["faces"] = tuple(FaceOutcome(**_tuples(face)) for face in values["faces"])
+            if "transient" not in values:  # of an earlier version, which noted neither
+                reason = str(values.get("reason", ""))
+                values["transient"] = reason.startswith(_NOT_ITS_FAULT) or "(--max_megapixels)" in reason
             return cls(**values)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not an outcome of a photograph ({error})") from None

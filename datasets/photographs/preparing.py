@@ -18,7 +18,7 @@ from datasets.photographs.detection import Detector, Face
 from datasets.photographs.finding import Photograph, other_face
 from datasets.photographs.outcome import FaceOutcome, Outcome
 from datasets.photographs.placement import FaceLandmarks, Placement, disagreement, fit_pose, fit_translation
-from datasets.photographs.reading import read_photograph
+from datasets.photographs.reading import TooLargeError, read_photograph
 from datasets.photographs.settings import Settings
 from datasets.photographs.target import mat_bytes, write_bytes
 from datasets.photographs.thumbnail import Illustrator
@@ -68,10 +68,11 @@ class Preparer:
         begun = time.perf_counter()
         stamp = photograph.stamp()
         faces: list[FaceOutcome] = []
-        reason, thumbnail, size = "", "", (0, 0)
+        reason, thumbnail, size, limit = "", "", (0, 0), 0
         try:
             image, scale = read_photograph(photograph.path, self.settings.max_pixels)
             size = image.size
+            limit = 0 if scale == 1 else self.settings.max_pixels
             found, source = self._find(photograph, image, scale)
             problems = []
             for number, face in enumerate(found, 1):
@@ -85,6 +86,8 @@ class Preparer:
             if not faces:
                 reason = problems[0] if problems else "no face was found"
                 thumbnail = self._picture(photograph.name, image)
+        except TooLargeError as error:
+            reason, limit = _sentence(error, photograph), self.settings.max_pixels
         except (ValueError, FileNotFoundError) as error:
             reason = _sentence(error, photograph)
         return Outcome(
@@ -96,6 +99,7 @@ class Preparer:
             height=size[1],
             thumbnail=thumbnail,
             seconds=round(time.perf_counter() - begun, 3),
+            limit=limit,
         )
 
     def _find(self, photograph: Photograph, image: Image.Image, scale: float) -> tuple[list[Face], str]:

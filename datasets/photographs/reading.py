@@ -21,7 +21,8 @@ def read_photograph(path: str | Path, max_pixels: int = MAX_PIXELS) -> tuple[Ima
     over white; the content decides what kind of file it is, not the name. A JPEG of more than `max_pixels` is decoded
     at a half, a quarter or an eighth of its size.
 
-    Raises FileNotFoundError, or ValueError with one line for what is no picture, a damaged one, or too large.
+    Raises FileNotFoundError; ValueError with one line for what is no picture, or a damaged one; TooLargeError, which is
+    one; and MemoryError, where this machine has too little for it.
     """
     path = Path(path)
     if not path.is_file():
@@ -39,9 +40,9 @@ def read_photograph(path: str | Path, max_pixels: int = MAX_PIXELS) -> tuple[Ima
                 image = _upright(opened)
             return _to_rgb(image), scale
     except MemoryError:
-        raise ValueError(f"{path}: there is not enough memory for this image") from None
-    except _TooLargeError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise MemoryError("there is not enough memory for this image") from None
+    except TooLargeError as error:
+        raise TooLargeError(f"{path}: {error}") from None
     except UnidentifiedImageError:
         raise ValueError(f"{path}: not a readable image (its content is of no known kind)") from None
     except Exception as error:  # damaged bytes make decoders raise anything
@@ -49,8 +50,8 @@ def read_photograph(path: str | Path, max_pixels: int = MAX_PIXELS) -> tuple[Ima
         raise ValueError(f"{path}: not a readable image ({reason or type(error).__name__})") from None
 
 
-class _TooLargeError(Exception):
-    pass
+class TooLargeError(ValueError):
+    """More pixels than are allowed."""
 
 
 def _open(path: Path) -> Image.Image:
@@ -71,7 +72,7 @@ def _limit_size(image: Image.Image, max_pixels: int) -> None:
                 image.draft(None, (image.width // factor, image.height // factor))
                 break
     if image.width * image.height > max_pixels:
-        raise _TooLargeError(
+        raise TooLargeError(
             f"{image.width}×{image.height} pixels; expected {max_pixels / 1e6:g} million at most (--max_megapixels)"
         )
 

@@ -14,6 +14,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
 
+from renderer.command import quiet_tensorflow
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _READY = "ready"
@@ -120,7 +122,7 @@ class _Pool(Generic[Item, Result]):
                 if item is None:
                     if not was_ready and answer != _READY:
                         reason = getattr(answer, "reason", answer)
-                        raise RuntimeError(f"a worker could not start: {reason}")
+                        raise ChildProcessError(f"a worker could not start: {reason}")
                     continue
                 if isinstance(answer, Failure) and answer.reason.startswith("the process") and tries[place] < _TRIES:
                     waiting.append((item, tries[place] + 1))
@@ -142,6 +144,7 @@ def _serve(pipe: Connection, make: Callable[[], Callable], fatal: tuple[type[Bas
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the master decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     use_one_thread()
+    quiet_tensorflow()
     try:
         function = make()
     except BaseException as error:  # told to the master, which raises it

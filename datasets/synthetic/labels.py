@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -48,9 +49,10 @@ _OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 # Where the eyes look, by the kits that have one action a direction and eye: (right, left, up, down) of the picture.
 _LOOKS = (
-    ("eyeLookOut_L", "eyeLookIn_R"), ("eyeLookIn_L", "eyeLookOut_R"), ("eyeLookUp_L", "eyeLookUp_R"),
-    ("eyeLookDown_L", "eyeLookDown_R"),
+    (("eyeLookOut", "_left"), ("eyeLookIn", "_right")), (("eyeLookIn", "_left"), ("eyeLookOut", "_right")),
+    (("eyeLookUp", "_left"), ("eyeLookUp", "_right")), (("eyeLookDown", "_left"), ("eyeLookDown", "_right")),
 )  # fmt: skip
+_NEVER_BY_CHANCE = ("tongueOut",)  # what nobody does a little of
 
 
 @dataclass(frozen=True)
@@ -121,10 +123,14 @@ class LabelDistribution:
         drawn = np.clip(np.abs(drawn), 0, 1)
         number = {name: place for place, name in enumerate(model.expression_names)}
         across, up = self.gaze_std * np.clip(rng.normal(size=2), -2.5, 2.5)
+        parted = {_parted(name): place for name, place in number.items()}
         for strength, pair in zip((across, -across, up, -up), _LOOKS, strict=True):
-            for name in pair:
-                if name in number:
-                    drawn[number[name]] = np.clip(strength, 0, 1)
+            for look in pair:
+                if look in parted:
+                    drawn[parted[look]] = np.clip(strength, 0, 1)
+        for name in _NEVER_BY_CHANCE:
+            if name in number:
+                drawn[number[name]] = 0
         if {"mouthClose", "jawOpen"} <= set(number):  # what closes the lips over an open jaw, and needs one
             drawn[number["mouthClose"]] = min(drawn[number["mouthClose"]], drawn[number["jawOpen"]])
         return drawn
@@ -178,8 +184,14 @@ class LabelDistribution:
 
 def _house_names(name: str) -> tuple[str, ...]:
     """What an expression is called here; a name that is not another kit's is kept."""
-    stem, side = (name[:-2], {"_L": "_left", "_R": "_right"}[name[-2:]]) if name[-2:] in ("_L", "_R") else (name, "")
+    stem, side = _parted(name)
     return tuple(action + side for action in _OTHER_NAMES[stem]) if stem in _OTHER_NAMES else (name,)
+
+
+def _parted(name: str) -> tuple[str, str]:
+    """`mouthSmile_L` and `mouthSmileLeft` are (`mouthSmile`, `_left`); a name without a side keeps it all."""
+    match = re.fullmatch(r"(.+?)(?:_([LR])|(Left|Right))", name)
+    return (match[1], "_left" if (match[2] or match[3])[0] == "L" else "_right") if match else (name, "")
 
 
 def _is(names: tuple[str, ...], actions: Iterable[str]) -> bool:

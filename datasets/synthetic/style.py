@@ -71,9 +71,13 @@ def _lengths(rng: np.random.Generator, *ranges: tuple[float, float]) -> tuple[fl
     return tuple(low + (high - low) * share for low, high in ranges)
 
 
-def hair_style(rng: np.random.Generator) -> HairStyle:
-    """One of the kinds of haircut, with its own lengths and thicknesses."""
+def hair_style(rng: np.random.Generator, traits: Traits | None = None) -> HairStyle:
+    """One of the kinds of haircut, with its own lengths and thicknesses; long or bare as goes with sex and age."""
     kinds = {kind: chance for kind, (chance, _) in _KINDS.items()}
+    if traits is not None:
+        for names, men, women in ((_BARE, 0.3 + 0.03 * (traits.age - 18), 0.03), (_CROPPED, 1.6, 0.15),
+                                  (_LONG, 0.06, 2.0)):  # fmt: skip
+            kinds |= {name: kinds[name] * (women + (men - women) * traits.male) for name in names}
     kind = list(kinds)[rng.choice(len(kinds), p=np.array(list(kinds.values())) / sum(kinds.values()))]
     return _KINDS[kind][1](kind, rng)
 
@@ -166,6 +170,8 @@ _KINDS = {
     "afro": (0.04, _curly),
     "tied back": (0.08, _tied),
 }
+_BARE, _CROPPED = ("bald", "receding"), ("shaved", "crew cut", "short", "side parting")
+_LONG = ("bob", "long straight", "long wavy", "long with fringe", "tied back")
 _BEARDLESS = ("bob", "long straight", "long wavy", "long with fringe", "tied back", "curly")
 
 
@@ -186,7 +192,7 @@ def draw_style(
         colour: [3] of the hair, or None: then it goes with skin and brows.
     """
     light = float(np.clip((lightness - 85) / 80, 0, 1))
-    hair = replace(hair_style(rng), uneven=tuple(rng.normal(0, (0.35, 0.3, 0.25))))
+    hair = replace(hair_style(rng, traits), uneven=tuple(rng.normal(0, (0.35, 0.3, 0.25))))
     own = _hair_colour(light, brows, rng)
     colour = own if colour is None else np.asarray(colour, float)
     beard = 0.0

@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from discoface_tf2.generation import FaceGenerator, GenerationOptions, generate
+from discoface_tf2.generation import FaceGenerator, generate
+from discoface_tf2.generation_options import SAMPLES, TRUNCATION, VARIATION, GenerationOptions
 from discoface_tf2.metrics.control import measure
 from discoface_tf2.perception import Perception
+from renderer.options import SEED, check_options, option
 from vae import FactorSampler
 
 _NAME = re.compile(r"control([1-9][0-9]*)")
@@ -27,16 +29,17 @@ _NAME = re.compile(r"control([1-9][0-9]*)")
 class Control:
     """How images are drawn whose coefficients are then looked at: `samples` of them, `variation` of one identity."""
 
-    samples: int
-    variation: int = 5
-    seed: int = 0
-    truncation: float = 1.0
+    samples: int = option(MISSING, "generated images, and real ones", SAMPLES)
+    variation: int = option(5, "images of one identity", VARIATION)
+    seed: int = option(0, "of what is generated", SEED)
+    truncation: float = option(1.0, "ψ; 1: none", TRUNCATION)
 
     def __post_init__(self) -> None:
-        if self.variation < 2 or self.samples < 2 * self.variation:
+        check_options(self)
+        if self.samples < 2 * self.variation:
             raise ValueError(
-                "variation should be 2 or more, and samples at least twice that: identity is compared in rows. "
-                f"Received: {self.variation} and {self.samples}"
+                "samples should be at least twice the variation: identity is compared in rows. "
+                f"Received: {self.samples} and {self.variation}"
             )
 
     def batches(

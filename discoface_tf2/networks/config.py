@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from typing import Any, TypeVar
 
 from discoface_tf2.networks.discriminator import Discriminator
 from discoface_tf2.networks.generator import Generator
 from discoface_tf2.networks.mapping import Mapping
 from discoface_tf2.networks.synthesis import Synthesis
+from renderer.options import SWITCH, check_options, option, positive, whole
 
 Config = TypeVar("Config")
 
@@ -21,28 +22,21 @@ class NetworkConfig:
     channels: 32768 and 512 are StyleGAN2's full width, 16384 and 512 its half width at 256.
     """
 
-    input_size: int  # λ and the noise beside it
-    resolution: int = 64  # a power of two, at least 8
-    channel_base: int = 2048
-    channel_max: int = 64
-    mapping_layers: int = 8
-    mapping_width: int = 512
-    w_dim: int = 512
-    mapping_lr_multiplier: float = 0.01
-    normalize_input: bool = False  # the method feeds λ as it is
-    scale_input: bool = False  # … or each input divided by its standard deviation
-    minibatch_std_group: int = 4  # images a group of the discriminator's minibatch standard deviation; 1: none
+    input_size: int = option(MISSING, "λ and the noise beside it", whole(1, 2**20))
+    resolution: int = option(64, "height and width of the images, pixels", whole(8, 1024, power_of_two=True))
+    channel_base: int = option(2048, "channels at resolution R, times R", whole(1, 2**20))
+    channel_max: int = option(64, "channels of a feature map, at most", whole(1, 4096))
+    mapping_layers: int = option(8, "layers of the mapping network", whole(1, 64))
+    mapping_width: int = option(512, "units of each of them", whole(1, 8192))
+    w_dim: int = option(512, "length of w", whole(1, 8192))
+    mapping_lr_multiplier: float = option(0.01, "learning rate of the mapping, relative to the rest", positive(100.0))
+    # the method feeds λ as it is
+    normalize_input: bool = option(False, "normalise the second moment of the inputs", SWITCH)
+    scale_input: bool = option(False, "divide each input by its standard deviation", SWITCH)
+    minibatch_std_group: int = option(4, "images that share D's minibatch standard deviation; 1: none", whole(1, 4096))
 
     def __post_init__(self) -> None:
-        if self.resolution < 8 or self.resolution & (self.resolution - 1):
-            raise ValueError(f"resolution: expected a power of two, at least 8. Received: {self.resolution}")
-        names = ("input_size", "channel_base", "channel_max", "mapping_layers", "mapping_width", "w_dim",
-                 "minibatch_std_group")  # fmt: skip
-        for name in names:
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected a positive whole number. Received: {getattr(self, name)!r}")
-        if not self.mapping_lr_multiplier > 0:
-            raise ValueError(f"mapping_lr_multiplier: expected more than 0. Received: {self.mapping_lr_multiplier}")
+        check_options(self)
         if self.channel_base < self.resolution:
             raise ValueError(
                 f"channel_base: expected at least the resolution, {self.resolution}. Received: {self.channel_base}"

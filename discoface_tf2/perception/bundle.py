@@ -10,16 +10,20 @@ from typing import Any
 
 import keras
 
-from discoface_tf2.files import write_json
+from discoface_tf2.face_model_option import require_same_face_model
+from discoface_tf2.files import digest, write_json
 from discoface_tf2.perception.identity import Identity
 from discoface_tf2.perception.literature import Facenet, FaceParser, RNet
 from discoface_tf2.perception.literature.units import PublishedNetwork
 from discoface_tf2.perception.parsing import Parsing
 from discoface_tf2.perception.reconstruction import Reconstruction
+from renderer.face_model import FaceModel
+from renderer.files import aside, require_room
 from renderer.layout import CoefficientLayout
 
 FORMAT = "discoface_tf2 perception, version 1"
 MANIFEST = "perception.json"
+_OVERHEAD = 8192  # bytes of a file for each variable in it, at most
 NETWORKS = ("reconstruction", "identity", "parsing")
 # Those of the literature, by the same names.
 IMPORTED: dict[str, type[PublishedNetwork]] = {"reconstruction": RNet, "identity": Facenet, "parsing": FaceParser}
@@ -38,6 +42,7 @@ class Perception:
     parsing: Parsing | FaceParser
     report: dict[str, Any] = field(default_factory=dict)  # held-out errors and the command that measured them
     face_model: str = "builtin"  # name of the face model that the coefficients belong to
+    face_model_checksum: str | None = None  # its first digits; None in folders of earlier versions, or imported
 
     @property
     def layout(self) -> CoefficientLayout:
@@ -45,13 +50,20 @@ class Perception:
         return self.reconstruction.layout
 
     @classmethod
-    def new(cls, layout: CoefficientLayout, image_size: int = 64, face_model: str = "builtin") -> Perception:
+    def new(
+        cls,
+        layout: CoefficientLayout,
+        image_size: int = 64,
+        face_model: str = "builtin",
+        face_model_checksum: str | None = None,
+    ) -> Perception:
         """Untrained networks of the bundled sizes."""
         return cls(
             reconstruction=Reconstruction(layout, image_size),
             identity=Identity(image_size),
             parsing=Parsing(image_size),
             face_model=face_model,
+            face_model_checksum=face_model_checksum,
         )
 
     def save(self, folder: str | Path) -> None:
@@ -63,6 +75,7 @@ class Perception:
         manifest = {
             "format": FORMAT,
             "face_model": self.face_model,
+            "face_model_checksum": self.face_model_checksum,
             "layout": self.layout.to_dict(),
             "networks": {name: getattr(self, name).options for name in NETWORKS},
             "report": self.report,
@@ -89,7 +102,12 @@ class Perception:
         try:
             layout = CoefficientLayout.from_dict(manifest["layout"])
             networks = {name: make_network(name, manifest["networks"][name], layout) for name in NETWORKS}
-            perception = cls(**networks, report=dict(manifest["report"]), face_model=str(manifest["face_model"]))
+            perception = cls(
+                **networks,
+                report=dict(manifest["report"]),
+                face_model=str(manifest["face_model"]),
+                face_model_checksum=manifest.get("face_model_checksum"),
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: a field is missing, unknown or wrong ({error})") from None
         for name in NETWORKS:
@@ -113,6 +131,12 @@ class Perception:
             f"layout {layout.to_dict()}. Received: {self.layout.to_dict()}. {advice}"
         )
 
+    def require_face_model(self, face_model: FaceModel, folder: str | Path) -> None:
+        """Raises ValueError with one line unless the coefficients are those of this face model, as far as is noted."""
+        self.require_layout(face_model.layout, folder)
+        advice = "Train the networks on photographs of this face model: train_perception.py"
+        require_same_face_model(folder, self.face_model_checksum, self.face_model, face_model, advice)
+
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest of a perception folder, checked for its format. Raises ValueError with one line."""
@@ -126,6 +150,11 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if not isinstance(manifest.get("networks"), dict):
         raise ValueError(f"{path}: a field is missing or unknown ('networks')")
     return manifest
+
+
+def weights_digest(folder: str | Path) -> str:
+    """Digits that tell the weights of a perception folder from others. Raises OSError where one is missing."""
+    return digest(*(Path(folder) / f"{name}.weights.h5" for name in NETWORKS))
 
 
 def make_network(kind: str, options: Mapping[str, Any], layout: CoefficientLayout) -> Any:
@@ -151,10 +180,9 @@ def weights_path(network: keras.Model, folder: Path) -> Path:
 
 def save_weights(network: keras.Model, folder: Path) -> None:
     """Writes `<kind>.weights.h5` aside and renames it."""
-    path = weights_path(network, folder)
-    aside = folder / f"{network.kind}.tmp.weights.h5"  # Keras insists on the suffix
-    network.save_weights(aside)
-    aside.replace(path)
+    require_room(folder, sum(variable.numpy().nbytes + _OVERHEAD for variable in network.weights))
+    with aside(weights_path(network, folder), ".weights.h5") as other:  # Keras insists on the suffix
+        network.save_weights(other)
 
 
 def load_weights(network: keras.Model, folder: Path) -> None:

@@ -14,10 +14,14 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m discoface_tf2.perception.import_weights")
 
 import numpy as np
 
@@ -149,7 +153,7 @@ def import_into(folder: str | Path, kind: str, source: str | Path, base: str | P
     save_weights(network, folder)
     manifest["networks"][kind] = network.options
     if kind == "reconstruction":
-        manifest |= {"layout": network.layout.to_dict(), "face_model": FACE_MODEL}
+        manifest |= {"layout": network.layout.to_dict(), "face_model": FACE_MODEL, "face_model_checksum": None}
     write_json(path, {**manifest, "report": {**manifest["report"], "imported": imported}})
     print(
         f"{kind}: all {report['variables']} variables of {network.title} taken, {report['left_out']} of its training "
@@ -164,7 +168,7 @@ def _read_base(folder: Path, present: set[str]) -> dict[str, tuple[Any, dict[str
     if not path.is_file():
         raise FileNotFoundError(f"--base {folder}: there is no {MANIFEST}; expected a folder of train_perception.py")
     manifest, found = read_manifest(path), {}
-    facts = {key: manifest.get(key) for key in ("layout", "face_model")}
+    facts = {key: manifest.get(key) for key in ("layout", "face_model", "face_model_checksum")}
     for kind, options in manifest["networks"].items():
         if kind in NETWORKS and kind not in present:
             try:
@@ -196,7 +200,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"import_weights: error: {error}")
+    main()

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from discoface_tf2.perception.bundle import Perception
 from discoface_tf2.perception.literature import RNet
-from renderer.layout import CoefficientLayout
+from renderer.face_model import FaceModel
 
 
 class CropReconstruction:
@@ -21,15 +21,15 @@ class CropReconstruction:
 
     Args:
         folder: of `train_perception.py`, or of `import_weights`.
-        layout: of the face model that the coefficients are for.
+        face_model: that the coefficients are for.
 
     Raises:
         FileNotFoundError or ValueError, with one line: no such folder, a damaged one, or one for another face model.
     """
 
-    def __init__(self, folder: str | Path, layout: CoefficientLayout):
+    def __init__(self, folder: str | Path, face_model: FaceModel):
         perception = Perception.load(folder)
-        perception.require_layout(layout, folder)
+        perception.require_face_model(face_model, folder)
         network = perception.reconstruction
         self.image_size: int = network.image_size
         self.framing: Literal["generator", "reconstruction"]

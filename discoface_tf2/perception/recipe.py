@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from discoface_tf2.face_model_option import face_model_note
 from discoface_tf2.files import write_json
 from discoface_tf2.perception import evaluate
 from discoface_tf2.perception.bundle import (
@@ -30,17 +31,17 @@ from discoface_tf2.perception.samples import Samples, Views
 from discoface_tf2.perception.training import Budget, fit
 from renderer import FaceModel, FaceRenderer
 
-# One line a network. Measured on 2 cores (docs/perception.md); `minutes` is the limit on slower or busier machines.
+# One line per network, in steps: the same training on every machine, and longer on slower ones.
 PRESETS: dict[str, dict[str, Budget]] = {
-    "quick": {  # the demo: all three in at most 5 minutes
-        "reconstruction": Budget(steps=3000, batch_size=32, minutes=2.3),
-        "identity": Budget(steps=800, batch_size=64, minutes=1.1),
-        "parsing": Budget(steps=600, batch_size=32, minutes=0.6),
+    "quick": {  # the demo
+        "reconstruction": Budget(steps=1700, batch_size=32),
+        "identity": Budget(steps=500, batch_size=64),
+        "parsing": Budget(steps=600, batch_size=32),
     },
     "default": {
-        "reconstruction": Budget(steps=12000, batch_size=32, minutes=8),
-        "identity": Budget(steps=3000, batch_size=96, minutes=5),
-        "parsing": Budget(steps=3000, batch_size=32, minutes=2.5),
+        "reconstruction": Budget(steps=5400, batch_size=32),
+        "identity": Budget(steps=500, batch_size=96),
+        "parsing": Budget(steps=2300, batch_size=32),
     },
 }
 STATE, REPORT, SHEET = "training.json", "report.json", "held-out.png"
@@ -105,7 +106,7 @@ def train(
     missing = [name for name in NETWORKS if name in networks and name not in finished]
     for name in sorted(finished & set(networks)):
         print(f"{name}: already trained in {out}, skipped")
-    perception = Perception.new(samples.layout, samples.size, face_model.name)
+    perception = Perception.new(samples.layout, samples.size, **face_model_note(face_model))
     if missing:
         out.mkdir(parents=True, exist_ok=True)
         writer = tf.summary.create_file_writer(str(out / "tensorboard"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from discoface_tf2.perception.objectives import Objective
+from renderer.options import Range, check_options, number, option, positive, whole
 
 _REPORT_EVERY = 50  # steps between looks at the loss
 
@@ -24,16 +25,14 @@ class Budget:
     Under a limit of minutes the result depends on the machine; with steps alone it does not.
     """
 
-    steps: int
-    batch_size: int = 64
-    minutes: float = math.inf
-    learning_rate: float = 1.5e-3
-    weight_decay: float = 0.02
+    steps: int = option(MISSING, "updates of the weights", whole(1, 10**7))
+    batch_size: int = option(64, "images per step", whole(1, 65536))
+    minutes: float = option(math.inf, "limit of time", Range(0, math.inf, open_below=True))
+    learning_rate: float = option(1.5e-3, "Adam's, at its peak", positive(1.0))
+    weight_decay: float = option(0.02, "Adam's", number(0, 1))
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if name != "weight_decay" and not value > 0:
-                raise ValueError(f"training: {name} should be positive. Received: {value}")
+        check_options(self)
 
 
 def schedule(progress: float, peak: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from typing import Any
 
 from discoface_tf2.networks.config import config_from_dict
@@ -12,6 +12,7 @@ from discoface_tf2.networks.generator import Generator
 from discoface_tf2.networks.mapping import Mapping
 from discoface_tf2.stylegan1.discriminator import StyleGAN1Discriminator
 from discoface_tf2.stylegan1.synthesis import StyleGAN1Synthesis
+from renderer.options import Each, check_options, option, positive, whole
 
 NEVER = 1 << 20  # a resolution that no network has
 
@@ -20,27 +21,26 @@ NEVER = 1 << 20  # a resolution that no network has
 class StyleGAN1Config:
     """Sizes of a StyleGAN generator and its discriminator, as they are in a file of the original release."""
 
-    input_size: int  # λ and the noise beside it
-    widths: tuple[int, ...]  # channels of the feature maps at 4, 8, 16, … up to the image's resolution
-    mapping_layers: int = 8
-    mapping_width: int = 512
-    w_dim: int = 512
-    mapping_lr_multiplier: float = 0.01
-    discriminator_width: int = 512  # units of the discriminator's layer before the last
-    minibatch_std_group: int = 4  # images a group of the discriminator's minibatch standard deviation; 1: none
-    turned_from: int = 128  # resolution from which on the enlarging convolutions have their kernels turned
+    input_size: int = option(MISSING, "λ and the noise beside it", whole(1, 2**20))
+    widths: tuple[int, ...] = option(
+        MISSING, "channels of the feature maps at 4, 8, 16, … up to the image's resolution", Each(whole(1, 4096))
+    )
+    mapping_layers: int = option(8, "layers of the mapping network", whole(1, 64))
+    mapping_width: int = option(512, "units of each of them", whole(1, 8192))
+    w_dim: int = option(512, "length of w", whole(1, 8192))
+    mapping_lr_multiplier: float = option(0.01, "learning rate of the mapping, relative to the rest", positive(100.0))
+    discriminator_width: int = option(512, "units of the discriminator's layer before the last", whole(1, 8192))
+    minibatch_std_group: int = option(4, "images that share D's minibatch standard deviation; 1: none", whole(1, 4096))
+    turned_from: int = option(
+        128, "resolution from which on upsampling convolutions have their kernels turned", whole(1, NEVER)
+    )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "widths", tuple(self.widths))  # JSON gives lists
+        if isinstance(self.widths, list):  # as JSON gives it
+            object.__setattr__(self, "widths", tuple(self.widths))
+        check_options(self)
         if len(self.widths) < 2:
             raise ValueError(f"widths: expected channels at 4, 8, …. Received: {self.widths}")
-        names = ("input_size", "mapping_layers", "mapping_width", "w_dim", "discriminator_width", "minibatch_std_group",
-                 "turned_from")  # fmt: skip
-        for name, value in [*((n, getattr(self, n)) for n in names), *(("widths", n) for n in self.widths)]:
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}: expected a positive whole number. Received: {value!r}")
-        if not self.mapping_lr_multiplier > 0:
-            raise ValueError(f"mapping_lr_multiplier: expected more than 0. Received: {self.mapping_lr_multiplier}")
 
     @property
     def resolution(self) -> int:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from discoface_tf2.files import flush, require_room, say
+from discoface_tf2.files import say
+from renderer.files import flush, require_room
 
 _INDEX = re.compile(r"ckpt-(\d+)\.index")
 # What TensorFlow raises for a checkpoint that is cut, changed, missing in part or of another run.

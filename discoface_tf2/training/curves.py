@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from renderer.command import begin
 
 PHASES = ("imitate", "warmup", "imitative", "contrastive")
 _COLUMNS = 4
@@ -98,7 +99,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"discoface_tf2.training.curves: error: {error}")
+    begin("python -m discoface_tf2.training.curves")
+    main()

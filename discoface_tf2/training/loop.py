@@ -15,8 +15,10 @@ import tensorflow as tf
 
 from discoface_tf2 import model_io
 from discoface_tf2.config import Monitoring, TrainingConfig
-from discoface_tf2.files import say
+from discoface_tf2.face_model_option import SHORT, face_model_note, require_same_face_model
+from discoface_tf2.files import digest, say
 from discoface_tf2.perception import Perception
+from discoface_tf2.perception.bundle import weights_digest
 from discoface_tf2.training.distribution import (
     Agreement,
     Photographs,
@@ -25,14 +27,15 @@ from discoface_tf2.training.distribution import (
     is_chief,
     make_strategy,
 )
-from discoface_tf2.training.guard import Stopped, StopSignals, only_process
-from discoface_tf2.training.run_folder import flatten, open_run
+from discoface_tf2.training.guard import Stopped, StopSignals
+from discoface_tf2.training.run_folder import flatten, open_run, own_folder
 from discoface_tf2.training.saving import Saver
 from discoface_tf2.training.state import TrainingState, foreign_network
 from discoface_tf2.training.steps import TrainingStep
 from discoface_tf2.training.summaries import Summaries
-from renderer import FaceRenderer, load_face_model
+from renderer import FaceModel, FaceRenderer, load_face_model
 from vae import FactorSampler
+from vae.sampler import WEIGHTS as VAE_WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Assets:
     perception: str  # folder of the perception networks
     face_model: str = "builtin"  # or a .npz
     start_from: str | None = None  # a snapshot of an earlier stage
+    data_checksum: str | None = None  # tells the photographs from others: datasets.reader.fingerprint
 
 
 def train(
@@ -63,6 +67,7 @@ def train(
     checkpoint is kept), and Stopped, a KeyboardInterrupt, when SIGINT or SIGTERM ended the run, after a checkpoint.
     """
     strategy = strategy or make_strategy()
+    config.require_replicas(strategy.num_replicas_in_sync)
     face_model = load_face_model(assets.face_model)
     sampler = FactorSampler.load(assets.vae)
     perception = Perception.load(assets.perception)
@@ -73,6 +78,7 @@ def train(
             f"{sampler.layout}. Train them on photographs of this face model"
         )
     perception.require_layout(face_model.layout, assets.perception)
+    _require_face_model(assets, face_model, sampler, perception)
     renderer = FaceRenderer(face_model, image_size=config.resolution, part="face")
     lambda_size = face_model.layout.lambda_size
     foreign = foreign_network(Path(assets.start_from), config, lambda_size) if assets.start_from else None
@@ -82,10 +88,21 @@ def train(
             state.set_input_scale(_sample_lambdas(sampler, 4096))
     if assets.start_from:
         state.load_snapshot(Path(assets.start_from))
-    options = {"training": config.to_dict(), "assets": _asset_options(assets)}
+    options = {
+        "training": config.to_dict(),
+        "assets": _asset_names(assets),
+        "checksums": _asset_checksums(assets, face_model),
+    }
     chief = is_chief(strategy)
-    open_run(directory, options, writes=chief, defaults={"training": TrainingConfig().to_dict()})
-    with only_process(directory) if chief else contextlib.nullcontext(), clear_worker_errors(strategy):
+
+    def begun() -> bool:
+        return int(state.images.numpy()) > 0
+
+    with contextlib.ExitStack() as stack:
+        if chief:
+            stack.enter_context(own_folder(directory, begun))
+        open_run(directory, options, writes=chief, defaults={"training": TrainingConfig().to_dict()})
+        stack.enter_context(clear_worker_errors(strategy))
         run = _Run(config, assets, directory, strategy, state, sampler, renderer, perception,
                    monitoring or Monitoring())  # fmt: skip
         return run.train(photographs)
@@ -96,9 +113,32 @@ def _sample_lambdas(sampler: FactorSampler, count: int) -> np.ndarray:
     return sampler.sample(tf.random.stateless_normal([count, sampler.latent_size], [0, 0])).numpy()
 
 
-def _asset_options(assets: Assets) -> dict[str, str | None]:
-    return {key: value if key == "face_model" or value is None else Path(value).name
-            for key, value in vars(assets).items()}  # fmt: skip
+def _require_face_model(assets: Assets, face_model: FaceModel, sampler: FactorSampler, perception: Perception) -> None:
+    """Raises ValueError unless what the run starts from is for this face model, as far as it says."""
+    noted, advice = sampler.face_model, "Train them on photographs of this face model"
+    require_same_face_model(assets.vae, noted.get("face_model_checksum"), noted.get("face_model"), face_model, advice)
+    perception.require_face_model(face_model, assets.perception)
+    if assets.start_from and (Path(assets.start_from) / model_io.MANIFEST).is_file():
+        facts = model_io.read_manifest(Path(assets.start_from))[3]
+        require_same_face_model(
+            assets.start_from, facts.get("face_model_checksum"), facts.get("face_model"), face_model
+        )
+
+
+def _asset_names(assets: Assets) -> dict[str, str | None]:
+    names = {key: value for key, value in vars(assets).items() if key != "data_checksum"}
+    return {key: value if key == "face_model" or value is None else Path(value).name for key, value in names.items()}
+
+
+def _asset_checksums(assets: Assets, face_model: FaceModel) -> dict[str, str | None]:
+    """By asset: what tells its content from any other's; None where that is not known."""
+    return {
+        "data": assets.data_checksum,
+        "vae": digest(*sorted(Path(assets.vae).glob(f"*/{VAE_WEIGHTS}"))),
+        "perception": weights_digest(assets.perception),
+        "face_model": face_model.checksum()[:SHORT],
+        "start_from": digest(Path(assets.start_from) / model_io.MANIFEST) if assets.start_from else None,
+    }
 
 
 class _Run:
@@ -123,9 +163,15 @@ class _Run:
         self.summaries: Summaries | None = None
         if self.chief:
             self.summaries = Summaries(directory, sampler, renderer, perception, config.noise_dim, monitoring)
-        facts: dict[str, str | int] = {"stage": config.stage, "preset": config.preset, "face_model": assets.face_model}
+        facts: dict[str, str | int] = {
+            "stage": config.stage,
+            "preset": config.preset,
+            **face_model_note(renderer.face_model),
+            "face_model": assets.face_model,
+        }
         self.saver = Saver(state, directory, renderer.layout, assets.vae, facts, self.chief)
         self.total = round(config.kimg * 1000)
+        self.missed = False  # the last status line's curves, on a full disk
         self.began, self.began_at = 0.0, 0  # of the current tick: when, and after how many images
 
     def train(self, photographs: Photographs) -> Path:
@@ -213,7 +259,14 @@ class _Run:
             shares = "  ".join(f"{name} {value:.3g}" for name, value in told.items())
             progress = f"{shown / 1000:8.1f} / {self.total / 1000:g} kimg  {phase}  {rate:6.1f} sec/kimg  {left} left"
             say(f"{progress}  {shares}")
-        self.summaries.tick(phase, means, self.step.imitation.wanted(phase), self.state, rate)
+        try:
+            self.summaries.tick(phase, means, self.step.imitation.wanted(phase), self.state, rate)
+        except OSError as error:  # said once: every status line tries again
+            if not self.missed:
+                say(f"no curves from {self.state.kimg:g} kimg on ({error}); training goes on without", sys.stderr)
+            self.missed = True
+        else:
+            self.missed = False
 
     def _require_finite(self, shown: int) -> None:
         """Raises FloatingPointError that names the terms and the step where the first of them was not finite."""

@@ -9,9 +9,10 @@ from pathlib import Path
 import tensorflow as tf
 
 from discoface_tf2 import model_io
-from discoface_tf2.files import require_room, say
+from discoface_tf2.files import say
 from discoface_tf2.training.checkpoints import Checkpoints
 from discoface_tf2.training.state import TrainingState
+from renderer.files import require_room
 from renderer.layout import CoefficientLayout
 
 _OVERHEAD = 8192  # bytes of a file for each variable in it, at most

@@ -64,11 +64,7 @@ class TrainingStep:
         self.sampler, self.renderer = sampler, renderer
         self.layout = renderer.layout
         self.replicas = strategy.num_replicas_in_sync
-        if config.batch_size % self.replicas or config.pairs % self.replicas:
-            raise ValueError(
-                f"batch_size and pairs must divide by the {self.replicas} replicas. "
-                f"Received: batch_size={config.batch_size}, pairs={config.pairs}"
-            )
+        config.require_replicas(self.replicas)
         self.batch = config.batch_size // self.replicas
         self.pairs = config.pairs // self.replicas if config.stage == 2 else 0
         self.imitate_size = min(config.imitate_resolution, config.resolution)

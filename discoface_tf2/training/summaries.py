@@ -13,14 +13,15 @@ from PIL import Image
 from tensorboard.plugins.hparams import api as hparams
 
 from discoface_tf2.config import Monitoring
-from discoface_tf2.files import aside
 from discoface_tf2.generation import FaceGenerator, average_identity_w, to_uint8
 from discoface_tf2.metrics.control import coefficient_errors
 from discoface_tf2.metrics.protocols import append_figures, find_metric
 from discoface_tf2.perception import Perception
 from discoface_tf2.training.draws import replica_normal
+from discoface_tf2.training.events import Events
 from discoface_tf2.training.state import TrainingState
 from renderer import FaceRenderer
+from renderer.files import save_png
 from vae import FactorSampler
 
 try:
@@ -43,7 +44,7 @@ class Summaries:
 
     A grid has `rows` × `columns` cells, each of three pictures side by side: what the renderer draws of λ, what the
     moving average of the generator draws of the same λ, and a photograph (of nobody in particular). TensorBoard's step
-    axis counts images.
+    axis counts images. On a full disk everything here raises OSError with one line, and can be called again.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Summaries:
         self.directory, self.rows, self.columns = directory, rows, columns
         self.sampler, self.perception, self.layout, self.noise_dim = sampler, perception, renderer.layout, noise_dim
         self.monitoring = monitoring or Monitoring()
-        self.writer = tf.summary.create_file_writer(str(directory / "tensorboard"))
+        self.events = Events(directory / "tensorboard")
         draw = replica_normal(GRID_SEED, 0, tf.constant(0, tf.int64), rows * columns, sampler.latent_size + noise_dim)
         self.lambdas = sampler.sample(draw[:, : sampler.latent_size])
         self.inputs = tf.concat([self.lambdas, draw[:, sampler.latent_size :]], -1)
@@ -69,7 +70,7 @@ class Summaries:
     def options(self, options: Mapping[str, Any]) -> None:
         """The run's options, by name, as a text and for TensorBoard's table of hyperparameters."""
         lines = [f"| {name} | {value} |" for name, value in options.items()]
-        with self.writer.as_default(step=0):
+        with self.events.at(0):
             tf.summary.text("options", "\n".join(["| option | value |", "|---|---|", *lines]))
             numbers = {name: value for name, value in options.items() if isinstance(value, (bool, int, float, str))}
             hparams.hparams_config([hparams.HParam(name) for name in numbers], [hparams.Metric(m) for m in _OUTCOMES])
@@ -88,10 +89,9 @@ class Summaries:
 
     def scalars(self, values: Mapping[str, float], kimg: float) -> None:
         """Scalars into TensorBoard."""
-        with self.writer.as_default(step=round(kimg * 1000)):
+        with self.events.at(round(kimg * 1000)):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
-        self.writer.flush()
 
     def grid(self, state: TrainingState, photographs: np.ndarray, kimg: float) -> Path:
         """Draws the grid with the moving average, writes `grids/kimg…png`, and measures what is on it."""
@@ -104,12 +104,10 @@ class Summaries:
         sheet = cells.reshape(self.rows, self.columns, size, 3 * size, 3).swapaxes(1, 2)
         sheet = sheet.reshape(self.rows * size, self.columns * 3 * size, 3)
         path = self.directory / "grids" / f"kimg{kimg:010.3f}.png"
-        path.parent.mkdir(exist_ok=True)
-        with aside(path) as other:
-            Image.fromarray(sheet).save(other, format="png")
+        save_png(Image.fromarray(sheet), path)
         seen = np.concatenate([self.perception.reconstruction(part).numpy() for part in np.split(images, self.columns)])
         errors = coefficient_errors(self.lambdas.numpy(), seen, self.layout)
-        with self.writer.as_default(step=round(kimg * 1000)):
+        with self.events.at(round(kimg * 1000), sheet.nbytes):
             tf.summary.image("render | generated | photograph", sheet[None])
             if self.monitoring.histograms:
                 self._histograms(state)

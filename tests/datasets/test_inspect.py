@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -199,3 +200,17 @@ def test_a_flipped_bit_anywhere_is_one_damaged_record(folder, tmp_path_factory, 
     offsets = record_offsets(shards[1])[:, 0] - 12
     hit = offsets[np.searchsorted(offsets, place // 8, side="right") - 1]
     assert scan.count == COUNT - 1 and [(d.file.name, d.offset) for d in scan.damage] == [(shards[1].name, hit)]
+
+
+def test_traits_are_summed_up_by_name(records, tiny_face_model, tmp_path, capsys):
+    known = [dataclasses.replace(record, traits=np.array([n, 0.5], np.float32)) for n, record in enumerate(records)]
+    manifest = Manifest(SIZE, 1, FIELDS, tiny_face_model.layout, "tiny", {"traits": ["age", "male"]})
+    writer = RecordWriter(tmp_path / "set", manifest)
+    writer.write_shard(0, known)
+    writer.finish()
+    code, printed = run(capsys, tmp_path / "set")
+    rows = {
+        line.split()[0]: line.split()[1:] for line in printed.splitlines() if line.startswith("  ") and line.split()
+    }
+    assert code == 0 and [float(value) for value in rows["male"]] == [0.5] * 6
+    assert [float(value) for value in rows["age"]] == [5.5, 0.55, 2.75, 5.5, 8.25, 10.45]

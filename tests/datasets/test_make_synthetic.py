@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import runpy
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from script_run import run_script
 
 from datasets.make_synthetic import contact_sheet, main, make_synthetic
 from datasets.records import FIELDS, HAIR, SKIN, load_dataset, shard_name, validate
@@ -156,8 +154,9 @@ def test_wrong_options_are_one_line(tmp_path, monkeypatch):
     with pytest.raises(SystemExit) as usage:
         main(["--count", "8"])
     assert usage.value.code == 2
-    monkeypatch.delitem(sys.modules, "datasets.make_synthetic")  # as if run afresh
-    monkeypatch.setattr(sys, "argv", ["make_synthetic", "--out", str(tmp_path / "c"), "--count", "0"])
-    with pytest.raises(SystemExit) as failure:
-        runpy.run_module("datasets.make_synthetic", run_name="__main__")
-    assert str(failure.value.code).startswith("make_synthetic: error: count and subjects must")
+    code, err = run_script("datasets.make_synthetic", ["--out", tmp_path / "c", "--face_model", "nowhere.npz"])
+    assert code == 1 and err == (
+        "python -m datasets.make_synthetic: error: face model: expected 'builtin' or a .npz file. There is no file "
+        "nowhere.npz\n"
+    )
+    assert not (tmp_path / "c").exists()

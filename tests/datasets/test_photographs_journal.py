@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import errno
+import json
 import os
 from collections import Counter
 from html.parser import HTMLParser
@@ -170,3 +172,42 @@ def test_outcomes_survive_the_journal(name: str, reason: str) -> None:
         return  # finding names has replaced what is not UTF-8
     assert "\n" not in line
     assert Outcome.from_json(line) == result
+
+
+def test_what_was_not_the_photographs_fault_is_tried_again(tmp_path: Path) -> None:
+    photograph, done = outcome(tmp_path, "a", "the process that read it ended (by SIGKILL)")
+    faulty, faulty_done = outcome(tmp_path, "b", "no face was found")
+    with Journal(tmp_path / "out", OPTIONS) as journal:
+        journal.add(dataclasses.replace(done, transient=True))
+        journal.add(faulty_done)
+        assert list(journal.done([photograph, faulty])) == ["b"]
+    with Journal(tmp_path / "out", OPTIONS) as journal:
+        assert list(journal.done([photograph, faulty])) == ["b"]
+
+
+@pytest.mark.parametrize("reason, again", [
+    ("the process that read it ended (by SIGKILL, perhaps for lack of memory)", True),
+    ("it took longer than 600 seconds", True),
+    ("20000×20000 pixels; expected 180 million at most (--max_megapixels)", True),
+    ("no face was found", False),
+])  # fmt: skip
+def test_journals_of_earlier_versions_are_read_so_too(tmp_path: Path, reason: str, again: bool) -> None:
+    photograph, done = outcome(tmp_path, "a", reason)
+    line = {key: value for key, value in json.loads(done.to_json()).items() if key not in ("limit", "transient")}
+    with Journal(tmp_path / "out", OPTIONS) as journal:
+        journal._append(json.dumps(line))
+    with Journal(tmp_path / "out", OPTIONS) as journal:
+        assert (journal.done([photograph]) == {}) == again
+
+
+def test_another_limit_of_pixels_examines_again_what_it_decided(tmp_path: Path) -> None:
+    """3 × 2 pixels: too large under a limit of 5, which 6 is not; a smaller limit concerns whatever is larger."""
+    photograph, done = outcome(tmp_path, "a", "3×2 pixels; expected 5e-06 million at most (--max_megapixels)")
+    fine, fine_done = outcome(tmp_path, "b")  # 40 × 30
+    with Journal(tmp_path / "out", OPTIONS, 5) as journal:
+        journal.add(dataclasses.replace(done, limit=5, width=0, height=0))
+        journal.add(fine_done)
+        assert list(journal.done([photograph, fine])) == ["a"]
+    for limit, known in ((6, []), (2000, ["b"]), (5, ["a"])):
+        with Journal(tmp_path / "out", OPTIONS, limit) as journal:
+            assert list(journal.done([photograph, fine])) == known

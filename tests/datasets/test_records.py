@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from datasets.reader import fingerprint
 from datasets.records import (
     COEFFICIENTS,
     FIELDS,
@@ -292,3 +296,22 @@ def test_wrong_arguments(folder):
         Record.from_arrays(np.zeros((16, 16, 4), np.uint8))
     with pytest.raises(ValueError, match="largest class 3"):
         Record.from_arrays(np.zeros((4, 4, 3), np.uint8), mask=np.full((4, 4), 3, np.uint8))
+
+
+def test_a_fingerprint_tells_photographs_from_others_wherever_they_lie(folder, tmp_path):
+    expected = fingerprint(folder)
+    assert re.fullmatch("[0-9a-f]{16}", expected)
+    shutil.copytree(folder, tmp_path / "moved")
+    assert fingerprint(tmp_path / "moved") == expected
+
+    other = RecordWriter(tmp_path / "other", Manifest(SIZE, len(COUNTS), FIELDS, LAYOUT, "none", {"seed": 1}))
+    starts = np.cumsum((0, *COUNTS))
+    for shard in other.missing():  # one pixel of one photograph is another
+        records = [some_record(n) for n in range(starts[shard], starts[shard + 1])]
+        if shard == 1:
+            image = records[3].pixels()
+            image[0, 0, 0] ^= 1
+            records[3] = dataclasses.replace(records[3], image=Record.from_arrays(image).image)
+        other.write_shard(shard, records)
+    other.finish()
+    assert fingerprint(tmp_path / "other") != expected

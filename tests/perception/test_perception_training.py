@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -176,6 +177,8 @@ def test_recipe_trains_reports_and_resumes(samples, face, tmp_path, capsys):
 
 def test_budgets():
     assert budgets("quick", steps=7)["identity"].steps == 7
+    # A preset is the same training on every machine.
+    assert all(budget.minutes == math.inf for plan in PRESETS.values() for budget in plan.values())
     by_clock = budgets("quick", minutes=3.0)["parsing"]
     assert by_clock.minutes == 3 and by_clock.steps > 10**6
     with pytest.raises(ValueError, match="preset"):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,8 +9,6 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slow_rasterizer import slow_rasterize
-from tensorflow_graphics.rendering import rasterization_backend
-from tensorflow_graphics.rendering.tests import rasterization_backend_test_base, splat_test
 
 from renderer import Camera, rasterizer, rasterizer_coverage
 from renderer.rasterizer import rasterize
@@ -308,26 +305,3 @@ def test_wrong_arguments_are_refused():
         rasterize(np.stack([vertices] * 3), triangles, np.repeat(IDENTITY, 2, 0), (4, 4))
     with pytest.raises(ValueError, match=r"num_layers must be > 0. Received: num_layers=0"):
         rasterize(vertices[None], triangles, IDENTITY, (4, 4), num_layers=0)
-
-
-class TestAsABackendOfTensorflowGraphics(rasterization_backend_test_base.RasterizationBackendTestBase):
-    """tensorflow-graphics' own tests of its backends, run on this one."""
-
-    test_rasterizer_rasterize_exception_raised0 = None  # these ask for a backend by a wrong name
-    test_rasterizer_rasterize_exception_raised1 = None
-
-    def setUp(self):
-        super().setUp()
-        patch = mock.patch.object(rasterization_backend, "rasterize", rasterize)
-        patch.start()
-        self.addCleanup(patch.stop)
-
-
-class TestUnderSplattingOfTensorflowGraphics(splat_test.SplatTest):
-    """tensorflow-graphics' own tests of rasterize-then-splat, whose gradients pass the vertices, on this one."""
-
-    def setUp(self):
-        super().setUp()
-        patch = mock.patch.object(rasterization_backend, "rasterize", rasterize)
-        patch.start()
-        self.addCleanup(patch.stop)

@@ -81,9 +81,9 @@ def test_half_and_full_width_at_256_differ_in_width_alone():
         (dict(preset="demo64", stage=3), "stage: expected 1 or 2"),
         (dict(preset="demo64", stage=1, colour=3), "unknown training options: colour"),
         (dict(preset="demo64", stage=1, w_nose=3.0), "unknown training options: nose"),
-        (dict(preset="demo64", stage=1, kimg=-1.0), "kimg: expected a positive number"),
+        (dict(preset="demo64", stage=1, kimg=-1.0), "kimg: expected a number, 0.001 to 1,000,000. Received: -1.0"),
         (dict(preset="demo64", stage=2, pairs=9), "pairs: expected"),
-        (dict(preset="demo64", stage=1, dtype="float16"), "dtype: expected float32 or mixed_bfloat16"),
+        (dict(preset="demo64", stage=1, dtype="float16"), "dtype: expected one of float32, mixed_bfloat16"),
     ],
 )
 def test_wrong_options_are_refused_in_one_line(arguments, message):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_training import tiny_config
 
 from discoface_tf2 import model_io
@@ -85,7 +86,8 @@ def test_assets_of_another_face_model_are_refused(tmp_path, assets):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, assets):
-    config = tiny_config(1, kimg=0.032, imitate_kimg=0.032, imitate_learning_rate=1e30, tick_kimg=0.016)
+    config = tiny_config(1, kimg=0.032, imitate_kimg=0.032, tick_kimg=0.016)
+    object.__setattr__(config, "imitate_learning_rate", 1e30)  # which no option may be
     with pytest.raises(
         FloatingPointError, match=r"gradient_imitate stopped being finite at step 2 \(0.008 kimg\), seen at 0.016 kimg"
     ):
@@ -106,3 +108,30 @@ def test_a_damaged_checkpoint_is_named(tmp_path, assets):
         part.write_bytes(b"not a checkpoint")
     with pytest.raises(ValueError, match="this checkpoint cannot be read"):
         train(tiny_config(1, kimg=0.016, imitate_kimg=0.008), assets, photographs, tmp_path / "run")
+
+
+def test_a_disk_that_is_full_for_a_while_costs_curves_and_not_the_run(tmp_path, assets, capsys):
+    resource = pytest.importorskip("resource")
+    free = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def filled(number, images):
+        """From the third batch to the fifth no file may be longer than 60,000 bytes."""
+        if number in (2, 4):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, free[1]) if number == 2 else free)
+        return images
+
+    def during(start, batch):
+        fetch = partial(tf.numpy_function, filled, Tout=tf.uint8)
+        pairs = photographs(start, batch).enumerate()
+        return pairs.map(lambda *pair: tf.ensure_shape(fetch(inp=pair), [batch, 16, 16, 3]))
+
+    try:
+        snapshot = train(tiny_config(1, kimg=0.024, imitate_kimg=1.0), assets, during, tmp_path / "run")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, free)
+    assert snapshot.name == "kimg000000.024"
+    said = [line for line in capsys.readouterr().err.splitlines() if "curves" in line]
+    assert len(said) == 1 and said[0].startswith("no curves from 0.016 kimg on (") and "File too large" in said[0]
+    found = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    found.Reload()
+    assert [event.step for event in found.Tensors("imitate/warmup_l1")] == [8, 24]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import runpy
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from script_run import run_script
 
 from vae.data import BASEL_LAYOUT
 from vae.import_published import find_checkpoints, import_published, main, prior_vae, read_checkpoint
@@ -201,14 +200,9 @@ def test_missing_and_damaged_checkpoints_end_in_one_line(weights, tmp_path, monk
     with pytest.raises(FileNotFoundError, match="no checkpoint of exp"):
         import_published(both / "stage1_epoch_395.ckpt", tmp_path / "out", factors=("exp",))
     assert not (tmp_path / "out").exists()
-    monkeypatch.setattr(sys, "argv", ["import_published", "--source", "nowhere", "--out", str(tmp_path / "out")])
-    monkeypatch.delitem(sys.modules, "vae.import_published")
-    with pytest.raises(SystemExit, match="nowhere: expected a TensorFlow 1 checkpoint"):
-        runpy.run_module("vae.import_published", run_name="__main__")
-    monkeypatch.setattr(sys, "argv", ["import_published", "--source", "x", "--out", "y", "--factor", "hair"])
-    with pytest.raises(SystemExit) as error:
-        runpy.run_module("vae.import_published", run_name="__main__")
-    assert error.value.code == 2
+    code, err = run_script("vae.import_published", ["--source", "nowhere", "--out", tmp_path / "out"])
+    assert code == 1 and "nowhere: expected a TensorFlow 1 checkpoint" in err
+    assert run_script("vae.import_published", ["--source", "x", "--out", "y", "--factor", "hair"])[0] == 2
 
 
 def test_the_manifest_remembers_the_source(weights, tmp_path):

@@ -85,14 +85,18 @@ def test_command_line_makes_a_sampler(dataset: Path, tmp_path: Path, capsys: pyt
 
     before = (out / "rot" / "factor.weights.h5").stat().st_mtime_ns
     capsys.readouterr()
-    main(["--factor", "rot", "--data", str(dataset), "--out", str(out), *FAST])
+    again = ["--factor", "rot", "--data", str(dataset), "--out", str(out), *FAST, "--preset", "quick"]
+    main(again)
     assert "finished already" in capsys.readouterr().out
+    for flags, words in ((["--epochs", "9"], "epochs 2 there, 9 here"), (["--steps", "9"], "steps None there, 9 here")):
+        with pytest.raises(ValueError, match=f"is finished, so that other options have no effect .*{words}"):
+            main([*(again if flags[0] == "--epochs" else [*again[:6], *again[8:]]), *flags])
     assert (out / "rot" / "factor.weights.h5").stat().st_mtime_ns == before
 
     size = np.load(dataset / "coefficients.npz")["coeff"].shape[1]
     np.savez(dataset / "coefficients.npz", coeff=np.random.default_rng(9).standard_normal((600, size)))
     with pytest.raises(ValueError, match="holds a VAE of other coefficients"):
-        main(["--factor", "rot", "--data", str(dataset), "--out", str(out), *FAST])
+        main(again)
 
 
 def test_interrupted_training_goes_on_to_the_same_weights(
@@ -158,5 +162,5 @@ def test_broken_data_says_what_is_wrong(dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as usage:
         main(["--factor", "hair", "--data", str(dataset), "--out", str(tmp_path)])
     assert usage.value.code == 2
-    with pytest.raises(ValueError, match="--lr should be a positive number"):
-        main(["--factor", "exp", "--data", str(dataset), "--out", str(tmp_path), "--lr", "-1"])
+    with pytest.raises(ValueError, match=r"lr: expected a number above 0, at most 1. Received: -1"):
+        TrainingOptions(epochs=1, batch_size=1, lr=-1.0, halve_every=1)

@@ -27,9 +27,10 @@ class _Garden:
         self.sun = rng.uniform(-1, 1)  # which side it stands on
         self.greens = _AUTUMN if rng.random() < 0.08 else _GREENS
 
-    def green(self) -> np.ndarray:
-        """[3] linear colour of a plant."""
-        return self.greens[self.rng.integers(len(self.greens))] * np.exp(self.rng.normal(0, 0.12, 3))
+    def green(self, grass: bool = False) -> np.ndarray:
+        """[3] linear colour of a plant, or of grass, which knows no autumn."""
+        greens = _GREENS if grass else self.greens
+        return greens[self.rng.integers(len(greens))] * np.exp(self.rng.normal(0, 0.12, 3))
 
     def foliage(
         self, light: np.ndarray, inside: np.ndarray, *, size: float, dense: float, haze: float = 0.0, dim: float = 1.0
@@ -112,7 +113,7 @@ def country(canvas: Canvas, rng: np.random.Generator) -> Place:
         ground = water + 0.4 * np.exp(-((below / 0.2) ** 2))
         ground = np.where(y < horizon - rng.uniform(0.3, 1.2), plane(_SAND) * (1 + 0.08 * stripes), ground)
     else:
-        colour = plane((1.2 * here.green(), linear((206, 184, 120)), linear((170, 140, 110)))[kind - 1])
+        colour = plane((1.2 * here.green(grass=True), linear((206, 184, 120)), linear((170, 140, 110)))[kind - 1])
         ground = colour * (1 + 0.2 * stripes)
         ground = ground + 0.4 * np.exp(-below / 0.25) * (plane(_HAZE) - ground)
     light = np.where(y < horizon, ground * (1.6 if here.sunny else 1.1), light)
@@ -126,7 +127,7 @@ def _lawn(here: _Garden, light: np.ndarray, line: np.ndarray) -> np.ndarray:
     grass = noise(canvas.x * near, near, 0.6, rng, 2)
     dapple = np.clip(noise(canvas.x * near * 0.33, near * 0.5, 0.5, rng, 1) * 2 + rng.uniform(-1.5, 1.5), 0, 1)
     lit = 0.55 + (1.1 if here.sunny else 0.3) * dapple
-    ground = plane(1.15 * here.green()) * ((1 + 0.18 * grass) * lit)
+    ground = plane(1.15 * here.green(grass=True)) * ((1 + 0.18 * grass) * lit)
     if rng.random() < 0.4:
         middle, wide = rng.uniform(-0.6, 0.6), rng.uniform(0.25, 0.8)
         path = np.abs(canvas.x - middle * (1 - drop)) < wide * drop + 0.02

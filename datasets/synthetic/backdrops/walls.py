@@ -22,6 +22,8 @@ _BULBS = np.array(
      (1.0, 0.4, 0.7)]
 )  # fmt: skip
 
+_THIN = 0.03  # image-plane units: a pixel of the smallest canvas, below which lines would come and go
+
 
 def wall(canvas: Canvas, rng: np.random.Generator) -> Place:
     """Plaster, concrete, bricks, boards, tiles or a curtain, near behind the person, lit from one side."""
@@ -37,11 +39,14 @@ def wall(canvas: Canvas, rng: np.random.Generator) -> Place:
     elif kind == 2:
         colour = _bricks(u, v, rng) * grain
     elif kind == 3:  # boards
-        across = (u if rng.random() < 0.6 else v) / rng.uniform(0.12, 0.35)
-        colour = colour * np.where(across % 1 < 0.07, 0.45, 1 + 0.15 * np.sin(37.0 * np.floor(across)))
+        board = rng.uniform(0.12, 0.35)
+        across = (u if rng.random() < 0.6 else v) / board
+        tone = 1 + 0.15 * np.sin(37.0 * np.floor(across))
+        colour = colour * np.where(across % 1 < max(0.07, _THIN / board), 0.55, tone)
     elif kind == 4:  # tiles
         each = rng.uniform(0.15, 0.5)
-        joint = (u / each % 1 < 0.06) | (v / each % 1 < 0.06)
+        wide = max(0.06, _THIN / each)
+        joint = (u / each % 1 < wide) | (v / each % 1 < wide)
         colour = np.where(joint, plane(linear((150, 148, 144))), colour)
     elif kind == 5:
         folds = np.sin((u + 0.03 * np.sin(3 * v)) * rng.uniform(9, 22) + 1.5 * np.sin(4.0 * u))
@@ -101,7 +106,8 @@ def _bricks(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarra
     row = v / high + 100
     column = u / (3 * high) + 0.5 * (np.floor(row) % 2) + 100
     tone = rng.random(1024).astype(np.float32)[(row.astype(np.int32) * 31 + column.astype(np.int32) * 17) % 1024]
-    mortar = (row % 1 < 0.14) | (column % 1 < 0.05)
+    wide = max(0.14, _THIN / high)
+    mortar = (row % 1 < wide) | (column % 1 < wide / 3)
     joint = plane(linear((176, 170, 160)) * rng.uniform(0.4, 1.0))
     return np.where(mortar, joint, plane(pick(_BRICKS, rng)) * (0.7 + 0.6 * tone))
 
