@@ -8,7 +8,7 @@ with eyes/materials/*.png.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -94,7 +94,12 @@ class Assets:
 
     def names(self) -> list[str]:
         """Every part by kind and name, for a manifest."""
-        kinds = {"hair": self.hair, "eyebrows": self.brows, "eyelashes": self.lashes, "eyes": self.irises}
+        kinds: dict[str, Iterable[str]] = {
+            "hair": self.hair,
+            "eyebrows": self.brows,
+            "eyelashes": self.lashes,
+            "eyes": self.irises,
+        }
         return [f"{kind}/{name}" for kind, found in kinds.items() for name in found]
 
 
