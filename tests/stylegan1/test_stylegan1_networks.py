@@ -284,7 +284,7 @@ def test_config():
         ({**config.to_dict(), "frobnicate": 1}, "frobnicate"),
         ({"input_size": 3}, "expected widths"),
         ({"input_size": 3, "widths": [4]}, "expected channels"),
-        ({"input_size": 3, "widths": [4, 0]}, "widths: expected a positive"),
+        ({"input_size": 3, "widths": [4, 0]}, "widths: expected each a whole number, 1 to 4,096"),
         ({"input_size": 3, "widths": [4, 4], "mapping_lr_multiplier": 0}, "mapping_lr_multiplier"),
     ]:
         with pytest.raises(ValueError, match=message):
