@@ -19,6 +19,7 @@ Run it with -m, from a checkout.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -28,6 +29,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from discoface_tf2.files import write_json
 
 SETTINGS = {"without": ["--w_exp_warp=0", "--w_gamma_change=0"], "with": []}
 VARIED = ("expression", "lighting", "pose")
@@ -122,6 +125,17 @@ def outside(images: np.ndarray, masks: np.ndarray) -> float:
     return float(difference[free].mean())
 
 
+def measure_run(run: Path, kimg: float, judge: Any, renderer: Any, subjects: int) -> Figures:
+    """The figures of the run's snapshot after `kimg`; those that are in its folder already are read."""
+    snapshot = snapshot_at(run, kimg)
+    path = run / f"contrast-{snapshot.name}-{subjects}.json"
+    if path.is_file():
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    figures = measure_snapshot(snapshot, judge, renderer, subjects)
+    write_json(path, figures)
+    return figures
+
+
 def measure_snapshot(snapshot: Path, judge: Any, renderer: Any, subjects: int) -> Figures:
     """The figures of a snapshot."""
     import tensorflow as tf
@@ -213,11 +227,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     from renderer import FaceRenderer, load_face_model
 
     judge, renderer = Perception.load(args.out / "judge"), FaceRenderer(load_face_model(), 32)
-    start = measure_snapshot(snapshot_at(args.out / "stage1", STAGE_1_KIMG), judge, renderer, args.subjects)
+    start = measure_run(args.out / "stage1", STAGE_1_KIMG, judge, renderer, args.subjects)
     runs: dict[str, list[Figures]] = {setting: [] for setting in args.settings}
     for setting, seed in pairs:
-        snapshot = snapshot_at(run_folder(args.out, setting, seed), args.kimg)
-        figures = measure_snapshot(snapshot, judge, renderer, args.subjects)
+        figures = measure_run(run_folder(args.out, setting, seed), args.kimg, judge, renderer, args.subjects)
         runs[setting].append(figures)
         print(f"{setting}, seed {seed}: " + ", ".join(f"{k} {v:.3f}" for k, v in figures.items()), flush=True)
     print(table(start, runs, measure_images(args.out / "heldout", judge)))
