@@ -12,8 +12,12 @@ import pytest
 from renderer.command import Interrupted, _without_startup_lines, describe, quiet_tensorflow
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = [path for path in sorted(ROOT.rglob("*.py")) if "__main__" in path.read_text(encoding="utf-8")
-           and path.relative_to(ROOT).parts[0] not in ("tests", ".venv", "runs", "build")]  # fmt: skip
+FOLDERS = ("renderer", "vae", "datasets", "discoface_tf2", "benchmarks")
+SCRIPTS = [
+    path
+    for path in sorted([*ROOT.glob("*.py"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))])
+    if "__main__" in path.read_text(encoding="utf-8")
+]
 
 
 def quiet_environment():
