@@ -33,7 +33,7 @@ FIGURES = ("std_ratio", "std_ratio_least", "quantile_error", "correlation_error"
 def labels(face_model: str, count: int, seed: int) -> np.ndarray:
     """Coefficients [count, size] of synthetic images, each of another person."""
     model, distribution, rng = load_face_model(face_model), LabelDistribution(), np.random.default_rng(seed)
-    return np.stack([distribution.photograph(model, distribution.identity(model, rng), rng) for _ in range(count)])
+    return np.stack([distribution.image(model, distribution.identity(model, rng), rng)[0] for _ in range(count)])
 
 
 def before(vae: FactorVAE) -> FactorVAE:
