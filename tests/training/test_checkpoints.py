@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 
 import numpy as np
@@ -111,7 +112,7 @@ def test_a_full_disk_is_said_once_and_saved_when_there_is_room(saver, monkeypatc
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(files.os, "posix_fallocate", full)
+    monkeypatch.setattr(os, "posix_fallocate", full)
     saver.state.images.assign(2000)
     saver.try_to_save()
     saver.try_to_save()
