@@ -28,6 +28,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m benchmarks.contrast", "the same command goes on from here")
+
 import numpy as np
 
 from discoface_tf2.files import write_json
@@ -237,9 +242,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"benchmarks.contrast: error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    main()

@@ -10,8 +10,12 @@ distance below the eyes (Karras et al., 2019). Exact: nothing is sampled. Run it
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
+
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m benchmarks.framing")
 
 import numpy as np
 
@@ -54,7 +58,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"benchmarks.framing: error: {error}")
+    main()

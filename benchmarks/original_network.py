@@ -14,6 +14,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m benchmarks.original_network")
+
 from discoface_tf2.import_original import import_network
 from tests.network_files import write
 

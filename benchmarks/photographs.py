@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import argparse
 import csv
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m benchmarks.photographs")
 
 import numpy as np
 
@@ -83,7 +87,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"benchmarks.photographs: error: {error}")
+    main()

@@ -33,6 +33,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m benchmarks.real_faces", "the same command goes on from here")
+
 import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps
@@ -256,5 +261,3 @@ if __name__ == "__main__":
         main()
     except subprocess.CalledProcessError as error:  # it has said why itself
         sys.exit(f"benchmarks.real_faces: error: a step failed: {' '.join(map(str, error.cmd[1:]))}")
-    except (OSError, ValueError) as error:
-        sys.exit(f"benchmarks.real_faces: error: {error}")

@@ -13,10 +13,14 @@ its own, of seeds 1 and 2 where the demo trains with seed 0; no image is rendere
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
+from renderer.command import begin
+
+if __name__ == "__main__":
+    begin("python -m benchmarks.vae_samples")
 
 import numpy as np
 
@@ -91,7 +95,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        sys.exit(f"python -m benchmarks.vae_samples: error: {error}")
+    main()
