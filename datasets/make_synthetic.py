@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from datasets.photographs.workers import Failure, use_one_thread, work
 from datasets.records import FIELDS, Manifest, Record, RecordWriter, iterate_shard
+from datasets.synthetic.parts import check_fit
 from datasets.synthetic.population import TRAITS, MakeHumanPopulation
 from datasets.synthetic.synthesizer import Synthesizer
 from renderer.face_model import FaceModel, load_face_model
@@ -57,6 +58,8 @@ class _Job:
         """What the dataset will be, and what makes its images."""
         model = load_face_model(self.face_model)
         assets = None if self.assets is None else read_assets(self.assets)
+        if assets is not None:
+            check_fit(model)
         manifest = Manifest(
             self.image_size, self.shards, FIELDS, model.layout, model.name, self._options(model, assets)
         )

@@ -43,8 +43,7 @@ class FittedParts:
     """
 
     def __init__(self, assets: Assets, model: FaceModel, mean: np.ndarray, image_size: int):
-        if not fits(model):
-            raise ValueError(f"face model {model.name!r}: MakeHuman's parts need MakeHuman's vertices; it has none")
+        check_fit(model)
         self._base_vertex = model.extras["base_vertex"]
         self._mean = mean
         used = np.zeros(len(mean), bool)
@@ -143,9 +142,13 @@ class FittedParts:
         return _Prepared(part, mirrored, triangles, places, skin, values)
 
 
-def fits(model: FaceModel) -> bool:
-    """Whether the model has MakeHuman's vertices."""
-    return "base_vertex" in getattr(model, "extras", {})
+def check_fit(model: FaceModel) -> None:
+    """Raises ValueError, in one line, unless the model has MakeHuman's vertices, which its parts are bound to."""
+    if "base_vertex" not in model.extras:
+        raise ValueError(
+            f"face model {model.name!r}: MakeHuman's parts fit a model imported from MakeHuman alone. Leave --assets "
+            "out, or import one: python -m renderer.import_model makehuman"
+        )
 
 
 def _inside(places: np.ndarray, look: HairLook) -> np.ndarray:

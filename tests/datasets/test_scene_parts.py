@@ -148,9 +148,13 @@ def test_worn_hair_has_the_persons_colour(images):
     assert len(wanted) > 4 and np.corrcoef(wanted, seen)[0, 1] > 0.6
 
 
-def test_parts_without_their_head_are_refused(tiny_face_model, assets):
-    with pytest.raises(ValueError, match=r"'tiny': MakeHuman's parts need MakeHuman's vertices"):
+def test_parts_without_their_head_are_refused(tiny_face_model, assets, tmp_path):
+    with pytest.raises(ValueError, match=r"'tiny': MakeHuman's parts fit a model imported from MakeHuman alone"):
         FittedParts(assets, tiny_face_model, tiny_face_model.mean_shape, SIZE)
+    write_parts(tmp_path / "parts", tiny_face_model.mean_shape.astype(float))
+    with pytest.raises(ValueError, match="Leave --assets out"):
+        make_synthetic(tmp_path / "out", count=4, shards=1, assets=tmp_path / "parts")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_population_depends_on_its_generator_alone(model, images):
