@@ -81,7 +81,7 @@ endif
 
 $(DATA): $(FACE_FILE)
 	@echo "== 1/7 synthetic images"
-	$(BIN)/python -m datasets.make_synthetic --out $(RUN)/photographs --count 10000 --image_size 64 --seed 0 $(FACE) $(PARTS)
+	$(BIN)/python -m datasets.make_synthetic --out $(RUN)/photographs --count 10000 --image_size 64 --seed 0 --workers 2 $(FACE) $(PARTS)
 	@touch $@
 
 $(VAES): $(DATA)

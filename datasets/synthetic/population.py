@@ -40,7 +40,7 @@ class Individual:
 
     identity: np.ndarray  # [shape + texture] float32
     traits: Traits | None = None
-    atlas: np.ndarray | None = None  # [A, A, 3]: the skin, row 0 at v = 1, of a model with an atlas
+    atlas: np.ndarray | None = None  # [A, A, 3] uint8: the skin, row 0 at v = 1, of a model with an atlas
     hair: np.ndarray | None = None  # [3]
     brow: np.ndarray | None = None  # [3]
     iris: np.ndarray | None = None  # [3]
@@ -94,7 +94,7 @@ class MakeHumanPopulation:
         return Individual(
             identity=np.concatenate([person.shape, person.texture]).astype(np.float32),
             traits=Traits(*(float(value) for value in person.traits)),
-            atlas=atlas,
+            atlas=np.rint(atlas).astype(np.uint8),
             hair=complexion.hair,
             brow=complexion.brow,
             iris=complexion.iris,

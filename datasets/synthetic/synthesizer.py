@@ -30,6 +30,7 @@ from renderer.makehuman.assets import Assets
 
 _PERSON, _LABELS, _CLOTHES, _BACKGROUND, _CAMERA = range(5)  # what a random stream is for
 BATCH = 32
+_KEPT, _KEPT_BYTES = 4096, 1 << 29  # persons, and bytes of their skins
 
 
 class _Label(NamedTuple):
@@ -73,8 +74,11 @@ class Synthesizer:
         self.parts = None if assets is None else FittedParts(assets, model, mean, image_size)
         self.complexion = Complexion(model, self.scalp)
         self._skin, self._brow = _Albedo(model, self.complexion.skin), _Albedo(model, self.complexion.brow)
-        self._person = lru_cache(maxsize=2 * BATCH)(self._draw_person)
-        self._textured = self._person(0).individual.atlas is not None
+        atlas = self._draw_person(0).individual.atlas
+        self._textured = atlas is not None
+        # A person comes again after `subjects` images, and painting one is dear: as many are kept as memory allows.
+        kept = _KEPT if atlas is None else min(_KEPT, _KEPT_BYTES // atlas.nbytes)
+        self._person = lru_cache(maxsize=max(2 * BATCH, kept))(self._draw_person)
         self.renderer = SceneRenderer(
             model,
             image_size,
