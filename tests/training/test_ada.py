@@ -91,7 +91,7 @@ def test_the_discriminator_sees_augmented_images_and_nobody_else_does(make_step)
         imitation = step.imitation(fakes, lambdas, "warmup")
         assert set(imitation) == {"warmup_l1"}
         g_loss += 3.0 * tf.reduce_mean(imitation["warmup_l1"])
-        d_loss = tf.reduce_mean(adversarial.discriminator_loss(real_logits, fake_logits))
+        d_loss = tf.reduce_mean(adversarial.real_loss(real_logits) + adversarial.fake_loss(fake_logits))
     expected = [tape.gradient(loss, [v.value for v in network.trainable_variables])
                 for loss, network in ((g_loss, generator), (d_loss, discriminator))]  # fmt: skip
     before = [[v.numpy() for v in network.trainable_variables] for network in (generator, discriminator)]
