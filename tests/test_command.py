@@ -51,6 +51,7 @@ from renderer.command import begin
 if __name__ == "__main__":
     begin("a.py", "go on")
 import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 exec(sys.argv[1])
 """
 

@@ -53,7 +53,9 @@ def _folders(root: Path, count: int) -> tuple[Path, Path, Path]:
 
 def _arguments(images: Path, landmarks: Path | None, out: Path, *more: str) -> list[str]:
     known = [] if landmarks is None else ["--lm_path", str(landmarks)]
-    plain = ["--perception_dir", "none", "--workers", "0", "--report_size", "0"]
+    plain = ["--perception_dir", "none", "--report_size", "0"]
+    if "--runner" not in more:  # which has workers of its own
+        plain += ["--workers", "0"]
     return ["--image_path", str(images), *known, "--save_path", str(out), *plain, *more]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -149,6 +149,7 @@ def test_standard_landmarks_of_the_model(tiny_face_model) -> None:
     np.testing.assert_allclose(points[2:], expected[[30, 48, 54]], atol=1e-6)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=2), min_size=5, max_size=5))
 def test_landmark_files_round_trip(tmp_path_factory: pytest.TempPathFactory, points: list[list[float]]) -> None:
     path = tmp_path_factory.getbasetemp() / "points.txt"

@@ -183,5 +183,5 @@ def test_budgets():
     assert by_clock.minutes == 3 and by_clock.steps > 10**6
     with pytest.raises(ValueError, match="preset"):
         budgets("none")
-    with pytest.raises(ValueError, match="steps should be positive"):
+    with pytest.raises(ValueError, match="steps: expected a whole number"):
         budgets("quick", steps=0)
