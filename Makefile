@@ -1,4 +1,4 @@
-# `make demo`: the whole main job on a laptop, about half an hour; run again, it redoes nothing that is done.
+# `make demo`: the whole main job on a laptop; run again, it redoes nothing that is done.
 # `make test`: the tests. Both install what they need into .venv first.
 # `make test-beam`: the test that needs apache-beam, in an environment of its own, since that brings older packages.
 
