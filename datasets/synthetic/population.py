@@ -84,8 +84,7 @@ class MakeHumanPopulation:
 
     def individual(self, rng: np.random.Generator) -> Individual:
         """See Population. The coefficients are those of the skin with its brows."""
-        drawn = self._people.sliders.sample(1, rng)
-        person = self._people.make(drawn.traits[0], drawn.local, rng)
+        person = self._people.sample(rng)
         complexion: Complexion = person.complexion
         atlas = person.albedo
         if not self._painted_brows:

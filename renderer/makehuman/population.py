@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -71,11 +71,13 @@ class Population:
         self.sliders = Sliders([str(name) for name in names] if isinstance(names, list) else [])
         surface = model_surface(model, size)
         self.painter = SkinPainter(surface, None if skins is None else Skins(skins, surface))
-        self.person = lru_cache(maxsize=1024)(self._person)
 
-    def _person(self, *seed: int) -> Person:
+    def person(self, *seed: int) -> Person:
         """The person of a seed (any whole numbers); the same for the same model, size and skins."""
-        rng = np.random.default_rng(seed)
+        return self.sample(np.random.default_rng(seed))
+
+    def sample(self, rng: np.random.Generator) -> Person:
+        """A person; depends on `rng` alone."""
         people = self.sliders.sample(1, rng)
         return self.make(people.traits[0], people.local, rng)
 
