@@ -122,7 +122,9 @@ def test_training_goes_on_from_it(vaes, tiny_face_model, tmp_path):
     room = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 3), np.uint8)
 
     def records(start, batch):
-        return tf.data.Dataset.from_tensor_slices({"image": room}).repeat().skip(start).batch(batch, drop_remainder=True)
+        return (
+            tf.data.Dataset.from_tensor_slices({"image": room}).repeat().skip(start).batch(batch, drop_remainder=True)
+        )
 
     with pytest.raises(ValueError, match=r"a network of 8 × 8 .* 4 noise .* 16 × 16, 254 and 4"):
         train(tiny_config(2, noise_dim=NOISE), assets, records, tmp_path / "run")
