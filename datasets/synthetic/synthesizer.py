@@ -74,10 +74,9 @@ class Synthesizer:
         self.parts = None if assets is None else FittedParts(assets, model, mean, image_size)
         self.complexion = Complexion(model, self.scalp)
         self._skin, self._brow = _Albedo(model, self.complexion.skin), _Albedo(model, self.complexion.brow)
-        atlas = self._draw_person(0).individual.atlas
-        self._textured = atlas is not None
+        atlas_bytes = 3 * self.population.atlas_size**2
         # A person comes again after `subjects` images, and painting one is dear: as many are kept as memory allows.
-        kept = _KEPT if atlas is None else min(_KEPT, _KEPT_BYTES // atlas.nbytes)
+        kept = min(_KEPT, _KEPT_BYTES // max(atlas_bytes, 1))
         self._person = lru_cache(maxsize=max(2 * BATCH, kept))(self._draw_person)
         self.renderer = SceneRenderer(
             model,
@@ -86,7 +85,7 @@ class Synthesizer:
             self.stand_in.normals(),
             eyes=self.parts.eye_part if self.parts else None,
             sheets=self.parts.sheets if self.parts else None,
-            textured=self._textured,
+            textured=atlas_bytes > 0,
         )
 
     def coefficients(self, index: int) -> np.ndarray:
@@ -156,7 +155,7 @@ class Synthesizer:
             "detail": self.complexion.detail(style) if atlas is None else np.ones((len(shape), 3), np.float32),
             "beard": self.complexion.beard(style),
             "roots": hair.coverage(self.scalp, style.hair),
-            "atlas": np.ones((1, 1, 3)) if atlas is None else atlas,
+            "atlas": np.ones((1, 1, 3), np.uint8) if atlas is None else atlas,
             **self._grown_hair(person, shape),
             "glasses": frame,
             "glasses_colour": frame_colour,
@@ -257,8 +256,9 @@ class Synthesizer:
 
 
 def _stacked(values: list[np.ndarray]) -> np.ndarray:
-    """One array of a batch, float32 unless whole numbers."""
-    result = np.empty((len(values), *values[0].shape), np.int32 if values[0].dtype.kind == "i" else np.float32)
+    """One array of a batch: bytes stay bytes, other whole numbers become int32, the rest float32."""
+    kinds = {"u": np.uint8, "i": np.int32}
+    result = np.empty((len(values), *values[0].shape), kinds.get(values[0].dtype.kind, np.float32))
     for row, value in zip(result, values, strict=True):
         row[...] = value
     return result
