@@ -19,7 +19,7 @@ from renderer.pose import rotate
 _MOUTH = ("lip", "mouth", "gum", "teeth", "tooth", "tongue")
 _EYES = ("eye", "iris", "pupil", "sclera")
 _JAW, _GAPE = ("jaw_open", "jawOpen"), 0.5  # how far it is open when the light in the mouth is measured
-_ENAMEL = 0.65  # teeth shine through each other: so much of the light is in them in any case
+_ENAMEL = 0.85  # teeth shine through each other: so much of the light is in them in any case
 _WET, _MATT = ("lip", "mouth", "gum", "teeth", "tooth", "tongue", "eye"), ("brow", "lash", "scalp")
 
 

@@ -21,23 +21,24 @@ COMBINATIONS: Mapping[str, tuple[float, _Combination]] = {  # name: (probability
     "smile": (
         0.15,
         {"smile": (0.3, 0.85), "cheek_raise": (0.1, 0.8), "squint": (-0.2, 0.2), "dimple": (-0.3, 0.5),
-         "brow_raise": (-0.1, 0.35)},
+         "brow_raise": (-0.05, 0.5), "eye_wide": (-0.1, 0.2)},
     ),
     "toothy smile": (
         0.15,
         {"smile": (0.5, 1.0), "upper_lip_raise": (0.35, 0.9), "lower_lip_down": (0.1, 0.8), "jaw_open": (0.03, 0.16),
-         "cheek_raise": (0.2, 0.9), "squint": (-0.05, 0.25), "mouth_stretch": (-0.3, 0.4), "brow_raise": (-0.1, 0.35)},
+         "cheek_raise": (0.2, 0.9), "squint": (-0.05, 0.25), "mouth_stretch": (-0.3, 0.4), "brow_raise": (-0.05, 0.5),
+         "eye_wide": (-0.1, 0.2)},
     ),
     "laugh": (
         0.08,
         {"smile": (0.6, 1.0), "jaw_open": (0.12, 0.4), "upper_lip_raise": (0.35, 0.9), "lower_lip_down": (0.1, 0.8),
-         "cheek_raise": (0.3, 1.0), "squint": (0.0, 0.45), "nose_wrinkle": (-0.3, 0.3), "brow_raise": (-0.1, 0.4)},
+         "cheek_raise": (0.3, 1.0), "squint": (0.0, 0.45), "nose_wrinkle": (-0.3, 0.3), "brow_raise": (-0.05, 0.5)},
     ),
     "smirk": (0.02, {"smile": (0.3, 0.8), "dimple": (0.0, 0.8), "brow_raise": (-0.1, 0.3)}),
     # 30 % are near rest
     "rest": (
         0.22,
-        {"smile": (0.0, 0.22), "brow_raise": (-0.05, 0.29), "lips_press": (-0.2, 0.2), "eye_wide": (-0.1, 0.15)},
+        {"smile": (0.0, 0.22), "brow_raise": (-0.05, 0.4), "lips_press": (-0.2, 0.2), "eye_wide": (-0.05, 0.25)},
     ),
     "serious": (
         0.04,

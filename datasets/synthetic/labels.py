@@ -85,7 +85,7 @@ class LabelDistribution:
         key, behind = rng.uniform(*mood.key), rng.random() < self.rim_light[0]
         strengths = (key, key * rng.uniform(*mood.fill), behind * rng.uniform(*self.rim_light[1:]))
         directions = [
-            _direction(side * rng.uniform(*mood.azimuth), rng.normal(28, 14)),
+            _direction(side * rng.uniform(*mood.azimuth), rng.normal(22, 13)),
             _direction(-side * rng.uniform(15, 65), rng.normal(10, 12)),
             _direction(rng.choice([-1, 1]) * rng.uniform(110, 150), rng.normal(25, 15)),
         ]
