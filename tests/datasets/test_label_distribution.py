@@ -65,7 +65,7 @@ def test_lights_leave_a_grey_face_well_exposed():
     normals = np.column_stack([front, np.sqrt(1 - (front**2).sum(1))]).astype(np.float32)
     lit = lighting.shade(tf.ones([400, 9, 3]), tf.tile(normals[None], [400, 1, 1]), gammas).numpy()
     means = lit.mean((1, 2))
-    assert abs(np.log(means).mean() - np.log(LAW.exposure_mean)) < 0.03
+    assert abs(np.log(means).mean() - np.log(LAW.exposure_mean)) < 0.05
     assert means.min() > 0.65 and means.max() < 1.35
     assert lit.min() > 0
     colour = np.log(lit.mean(1)[:, 0] / lit.mean(1)[:, 2])

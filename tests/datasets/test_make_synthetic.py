@@ -174,4 +174,4 @@ def test_light_reaches_an_open_mouth(face, synthesizer):
     assert share[face.in_region("teeth")].min() > 0.8 > 0.3 > share[face.in_region("skin")].min()
     shut = dataclasses.replace(face, expression_names=tuple(f"other_{k}" for k in range(len(face.expression_names))))
     inside = face.in_region("mouth")
-    assert share[inside].mean() > _occlusion(shut, synthesizer.scalp.mean)[inside].mean() + 0.05
+    assert share[inside].max() > 0.3 > 0.25 > _occlusion(shut, synthesizer.scalp.mean)[inside].max()
