@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,7 +10,8 @@ from script_run import run_script
 
 from datasets.make_synthetic import contact_sheet, main, make_synthetic
 from datasets.records import FIELDS, HAIR, SKIN, load_dataset, shard_name, validate
-from datasets.synthetic.synthesizer import Synthesizer
+from datasets.synthetic.attributes import _occlusion
+from datasets.synthetic.synthesizer import Synthesizer, batch_size
 from renderer import FaceRenderer
 
 SUBJECTS, COUNT = 12, 36
@@ -160,3 +163,15 @@ def test_wrong_options_are_one_line(tmp_path, monkeypatch):
         "nowhere.npz\n"
     )
     assert not (tmp_path / "c").exists()
+
+
+def test_large_images_are_rendered_a_few_at_a_time():
+    assert [batch_size(size) for size in (16, 128, 256, 512, 2048)] == [32, 32, 16, 4, 1]
+
+
+def test_light_reaches_an_open_mouth(face, synthesizer):
+    share = _occlusion(face, synthesizer.scalp.mean)
+    assert share[face.in_region("teeth")].min() > 0.8 > 0.3 > share[face.in_region("skin")].min()
+    shut = dataclasses.replace(face, expression_names=tuple(f"other_{k}" for k in range(len(face.expression_names))))
+    inside = face.in_region("mouth")
+    assert share[inside].max() > 0.3 > 0.25 > _occlusion(shut, synthesizer.scalp.mean)[inside].max()
