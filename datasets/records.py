@@ -31,7 +31,7 @@ from datasets.schema import (
     shard_name,
 )
 from datasets.shards import clear_read_errors, iterate_shard, record_offsets, validate
-from renderer.files import aside
+from renderer.files import atomic_path
 
 __all__ = [
     "BACKGROUND",
@@ -94,11 +94,11 @@ class RecordWriter:
         return [k for k in range(self.manifest.shards) if not self.shard_path(k).is_file()]
 
     def write_shard(self, index: int, records: Iterable[Record]) -> None:
-        """Writes one shard aside and renames it; nothing is left behind when `records` raises.
+        """Writes one shard atomically; nothing is left behind when `records` raises.
 
         Raises OSError that names the shard when the disk is full; the shards before it are kept.
         """
-        with aside(self.shard_path(index)) as path, tf.io.TFRecordWriter(str(path)) as file:
+        with atomic_path(self.shard_path(index)) as path, tf.io.TFRecordWriter(str(path)) as file:
             for record in records:
                 self._check(record)
                 file.write(record.serialize())
@@ -146,7 +146,7 @@ class RecordWriter:
 
 
 def _difference(there: Manifest, asked: Manifest) -> str:
-    """Words for how two manifests differ, counts aside; empty when they agree."""
+    """How two manifests differ, apart from the counts, in words; empty when they agree."""
     before, after = ({**vars(m), **m.options} for m in (there, asked))
     keys = [key for key in {**before, **after} if key not in ("options", "shard_counts")]
     pairs = [(key, before.get(key), after.get(key)) for key in keys]
@@ -154,5 +154,5 @@ def _difference(there: Manifest, asked: Manifest) -> str:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    with aside(path) as other:
+    with atomic_path(path) as other:
         other.write_bytes(content)

@@ -196,12 +196,12 @@ def test_snapshots_of_earlier_versions_have_no_checksums(saver):
     assert model_io.load_model(saver.directory).folder == snapshot
 
 
-def test_a_file_written_aside_leaves_nothing_when_it_fails(tmp_path):
+def test_an_atomic_write_leaves_nothing_when_it_fails(tmp_path):
     path = tmp_path / "a.json"
     files.write_json(path, {"a": 1})
     with pytest.raises(TypeError):
         files.write_json(path, {"a": object()})
-    with pytest.raises(RuntimeError), files.aside(path) as other:
+    with pytest.raises(RuntimeError), files.atomic_path(path) as other:
         other.write_text("half")
         raise RuntimeError
     assert json.loads(path.read_text()) == {"a": 1}
