@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,9 @@ if __name__ == "__main__":
     begin("python -m datasets.make_synthetic", "the same command goes on from here")
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
+from datasets import pictures
 from datasets.photographs.workers import Failure, use_one_thread, work
 from datasets.records import FIELDS, Manifest, Record, RecordWriter, iterate_shard
 from datasets.synthetic.parts import check_fit
@@ -37,7 +38,6 @@ from renderer.makehuman.population import is_makehuman
 from renderer.options import SEED, add_dry_run, print_options, whole
 
 _SHEET = 64  # images on a contact sheet
-_MASK_COLOURS = np.array([(40, 90, 220), (240, 190, 60), (220, 40, 120)], np.float32)  # background, skin, hair
 _SHARD_LIMIT = 24 * 3600.0  # seconds for a shard
 
 
@@ -179,33 +179,12 @@ def _counted(records: Iterator[Record], bar: tqdm) -> Iterator[Record]:
         bar.update()
 
 
-def contact_sheet(folder: str | Path, path: str | Path, *, columns: int = 8, scale: int = 2) -> None:
+def contact_sheet(folder: str | Path, path: str | Path) -> None:
     """Plots the first images of a dataset, left, and their masks over them, right."""
-    records: list[Record] = []
-    for shard in sorted(Path(folder).glob("shard-*.tfrecord")):
-        for _, serialized in iterate_shard(shard):
-            records.append(Record.parse(serialized))
-            if len(records) == _SHEET:
-                break
-        if len(records) == _SHEET:
-            break
-    pictures, masked = [], []
-    for record in records:
-        pixels, classes = record.pixels(), record.classes()
-        pictures.append(pixels)
-        if classes is not None:
-            masked.append((0.5 * pixels + 0.5 * _MASK_COLOURS[classes]).astype(np.uint8))
-    sheet = np.concatenate([_grid(group, columns) for group in (pictures, masked) if group], 1)
-    image = Image.fromarray(sheet)
-    save_png(image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST), Path(path))
-
-
-def _grid(images: list[np.ndarray], columns: int) -> np.ndarray:
-    size = images[0].shape[0]
-    rows = -(-len(images) // columns)
-    grid = np.zeros((rows * columns, size, size, 3), np.uint8)
-    grid[: len(images)] = images
-    return grid.reshape(rows, columns, size, size, 3).swapaxes(1, 2).reshape(rows * size, columns * size, 3)
+    shards = sorted(Path(folder).glob("shard-*.tfrecord"))
+    records = (Record.parse(payload) for shard in shards for _, payload in iterate_shard(shard))
+    first = itertools.islice(records, _SHEET)
+    save_png(pictures.contact_sheet([pictures.cells(r.pixels(), r.classes(), None) for r in first]), Path(path))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

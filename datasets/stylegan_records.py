@@ -2,7 +2,7 @@
 
 A record is a `tf.train.Example` of two features: `shape`, int64 [3], channels, height and width; `data`, the raw bytes
 of the uint8 picture in that order. Labels (`NAME-rxx.labels`) are not read. An FFHQ set of this kind serves as
-it is, wherever a folder of photographs without labels does.
+it is, wherever a folder of images without labels does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from datasets.tfrecord import HEADER, DamagedRecordError, equal_record_offsets, read_payload
+from datasets.tfrecord import DamagedRecordError, read_payload, record_offsets
 
 SUFFIX = ".tfrecords"
 _NAME = re.compile(r"(?P<name>.+)-r(?P<log2>\d\d)\.tfrecords")
@@ -27,19 +27,16 @@ class StyleGANFile:
     path: Path
     size: int  # pixels, both ways
     channels: int  # 1 grey or 3 RGB
-    locations: np.ndarray  # [N, 2] int64: offset and length of each payload
+    offsets: np.ndarray  # [N, 2] int64: see `record_offsets`
 
     @property
     def count(self) -> int:
         """Number of pictures."""
-        return len(self.locations)
+        return len(self.offsets)
 
     def unpack(self, payload: bytes) -> bytes:
         """The raw bytes of a record's picture. Raises ValueError unless it is of this file's shape."""
-        image, expected = parse_image(payload), (self.channels, self.size, self.size)
-        if image.shape != expected:
-            raise ValueError(f"expected a picture of shape {expected}. Received: {image.shape}")
-        return image.tobytes()
+        return parse_image(payload, (self.channels, self.size, self.size)).tobytes()
 
 
 def is_stylegan(path: str | Path) -> bool:
@@ -84,8 +81,11 @@ def open_stylegan(path: str | Path, image_size: int | None = None) -> StyleGANFi
     return _open(files[max(sizes) if image_size is None else min(sizes)])
 
 
-def parse_image(payload: bytes) -> np.ndarray:
-    """[C, H, W] uint8 from a record's payload. Raises ValueError when it is not what StyleGAN writes."""
+def parse_image(payload: bytes, expected: tuple[int, ...] | None = None) -> np.ndarray:
+    """[C, H, W] uint8 from a record's payload.
+
+    Raises ValueError when it is not what StyleGAN writes, or not of the shape that is `expected`, if one is.
+    """
     try:
         feature = tf.train.Example.FromString(payload).features.feature
     except Exception as error:  # protobuf's DecodeError has no stable public home
@@ -97,6 +97,8 @@ def parse_image(payload: bytes) -> np.ndarray:
         raise ValueError(f"expected one picture of shape (1 or 3, height, width). Received: {len(data)} of {shape}")
     if len(data[0]) != shape[0] * shape[1] * shape[2]:
         raise ValueError(f"expected {shape[0] * shape[1] * shape[2]} bytes for {shape}. Received: {len(data[0])}")
+    if expected is not None and shape != expected:
+        raise ValueError(f"expected a picture of shape {expected}. Received: {shape}")
     return np.frombuffer(data[0], np.uint8).reshape(shape)
 
 
@@ -107,17 +109,15 @@ def _named(folder: Path) -> dict[tuple[str, int], Path]:
 
 def _open(path: Path) -> StyleGANFile:
     """A file, its size taken from its first record."""
-    locations = equal_record_offsets(path)
-    if not len(locations):
+    offsets = record_offsets(path)
+    if not len(offsets):
         raise ValueError(f"{path}: expected pictures. The file is empty")
-    offset, length = map(int, locations[0])
+    payload = read_payload(path, *map(int, offsets[0]))
     try:
-        channels, height, width = parse_image(read_payload(path, offset, length)).shape
-    except DamagedRecordError:
-        raise
+        channels, height, width = parse_image(payload).shape
     except ValueError as error:
-        raise ValueError(f"{path}: bad record at byte {offset - HEADER}: {error}") from None
+        raise DamagedRecordError.at(path, 0, error) from None
     named = named_size(path) or height
     if height != width or height != named:
         raise ValueError(f"{path}: expected pictures of {named}×{named}, as its name says. Received: {height}×{width}")
-    return StyleGANFile(path, height, channels, locations)
+    return StyleGANFile(path, height, channels, offsets)

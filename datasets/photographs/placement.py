@@ -99,7 +99,7 @@ def fit_pose(picture: np.ndarray, points: np.ndarray) -> Placement:
     roll = np.arctan2(eyes[1], eyes[0]) - np.arctan2(model_eyes[1], model_eyes[0])
     roll = (roll + np.pi) % (2 * np.pi) - np.pi
     best: optimize.OptimizeResult | None = None
-    for yaw in (0.0, 0.6, -0.6):  # a mirrored solution may lie between a turned head and a start that looks ahead
+    for yaw in (0.0, 0.6, -0.6):  # a flipped solution may lie between a turned head and a start that looks ahead
         found = optimize.least_squares(residuals, np.array([0.0, yaw, roll]), x_scale=0.3, max_nfev=30)
         if best is None or found.cost < 0.99 * best.cost:
             best = found

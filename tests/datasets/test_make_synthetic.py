@@ -139,10 +139,10 @@ def test_any_face_model_and_size_can_be_photographed(tiny_face_model, tmp_path):
 
 
 def test_the_sheet_shows_photographs_beside_masks(photographs, tmp_path):
-    contact_sheet(photographs, tmp_path / "sheet.png", scale=1)
+    contact_sheet(photographs, tmp_path / "sheet.png")
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
-    assert sheet.shape == (5 * 64, 2 * 8 * 64, 3)
-    assert sheet[:64].std() > 20 and sheet[4 * 64 :, 4 * 64 : 8 * 64].max() == 0  # 36 photographs leave 4 places free
+    assert sheet.shape == (5 * 128, 2 * 8 * 128, 3)
+    assert sheet[:128].std() > 20 and sheet[4 * 128 :, 4 * 128 : 8 * 128].max() == 0  # 36 images leave 4 places free
 
 
 def test_wrong_options_are_one_line(tmp_path, monkeypatch):
