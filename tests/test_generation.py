@@ -13,9 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from full_disk import KINDS, files, full_disk
 from PIL import Image
-from script_run import run_script
 
 import export_model
 import generate_images
@@ -23,6 +21,8 @@ from discoface_tf2.generation import FaceGenerator, GenerationOptions, coarse_la
 from discoface_tf2.model_io import load_model, load_sampler, newest_snapshot, save_model, snapshot_path
 from discoface_tf2.networks.config import NetworkConfig, build_generator
 from renderer.layout import FACTORS, CoefficientLayout
+from tests.helpers.full_disk import KINDS, files, full_disk
+from tests.helpers.script_run import run_script
 from vae import FactorVAE
 from vae.model import ABBREVIATIONS, FactorConfig
 from vae.sampler import save_factor

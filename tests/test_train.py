@@ -6,7 +6,6 @@ import shutil
 import h5py
 import numpy as np
 import pytest
-from tiny_training import TINY
 
 import calc_metrics
 import train
@@ -15,6 +14,7 @@ from discoface_tf2 import model_io
 from discoface_tf2.architectures import architecture_of
 from discoface_tf2.stylegan1.config import StyleGAN1Config
 from renderer import FaceRenderer
+from tests.helpers.tiny_training import TINY
 
 
 @pytest.fixture(scope="session")

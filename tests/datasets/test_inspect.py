@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from stylegan_files import example, framed, write_set
 
 from datasets.inspect import main
 from datasets.records import FIELDS, Manifest, Record, RecordWriter
 from datasets.scan import digest, parts_of, scans_of
 from datasets.tfrecord import record_offsets
+from tests.helpers.stylegan_files import example, framed, write_set
 
 SIZE, COUNT = 16, 12
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from script_run import run_script
 
 from datasets.make_synthetic import contact_sheet, main, make_synthetic
 from datasets.records import FIELDS, HAIR, SKIN, load_dataset, shard_name, validate
 from datasets.synthetic.synthesizer import Synthesizer
 from renderer import FaceRenderer
+from tests.helpers.script_run import run_script
 
 SUBJECTS, COUNT = 12, 36
 

@@ -10,13 +10,13 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from stylegan_files import example, framed, write_set
 
 import train
 from datasets.reader import describe
 from datasets.records import Manifest, Record, RecordWriter, clear_read_errors, load_dataset, read_manifest, validate
 from datasets.stylegan_records import is_stylegan, open_stylegan, parse_image, resolutions
 from datasets.tfrecord import record_offsets
+from tests.helpers.stylegan_files import example, framed, write_set
 
 COUNT, SIZE = 18, 32
 

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stylegan_files import framed
 
 from datasets.tfrecord import DamagedRecordError, iterate_shard, read_payload, record_offsets, walk
+from tests.helpers.stylegan_files import framed
 
 
 @pytest.mark.parametrize("length", [5_000, 1_000_003])

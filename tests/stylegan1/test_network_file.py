@@ -8,13 +8,13 @@ import pickle
 import pickletools
 import struct
 
-import network_files
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from discoface_tf2.stylegan1.network_file import read_networks
+from tests.helpers import network_files
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_training import tiny_config
 
 from discoface_tf2 import files, model_io
 from discoface_tf2.training.checkpoints import Checkpoints
 from discoface_tf2.training.saving import Saver
 from discoface_tf2.training.state import TrainingState
+from tests.helpers.tiny_training import tiny_config
 
 
 @pytest.fixture

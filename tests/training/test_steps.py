@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_training import tiny_config
 
 from discoface_tf2.losses import adversarial
 from discoface_tf2.training.distribution import make_strategy
@@ -12,6 +11,7 @@ from discoface_tf2.training.pixels import pixel_loss, reduce_to, to_network_rang
 from discoface_tf2.training.state import TrainingState
 from discoface_tf2.training.steps import TrainingStep
 from renderer.face_renderer import FaceRenderer
+from tests.helpers.tiny_training import tiny_config
 
 
 @pytest.fixture
