@@ -7,7 +7,7 @@ detector, or from --lm_path/NAME.txt where that is there: 5 lines `x y`, pixels 
 eye on the picture's left, the other eye, the nose tip, the mouth corner on the left, the other one.
 
 Writes into --save_path: aligned/NAME.png, coeff/NAME.mat (with perception networks), TFRecords with dataset.json, the
-contact sheet aligned.png, and report.html and report.csv, which say what became of each photograph and why one was
+contact sheet aligned.png, and report.html and report.csv, which say the status of each photograph and why one was
 rejected. The same command again goes on where it stopped and adds what is new. docs/photographs.md says more.
 """
 

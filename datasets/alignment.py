@@ -23,7 +23,7 @@ LANDMARK_NAMES = (
 RECONSTRUCTION_SCALE = 102.0  # pixels per decimetre of the reconstruction crop of 224 pixels
 _MAX_SIDE = 6.0  # the frame may be this many times as large as the photograph; beyond, the landmarks are not a face
 _REDUCE_TO = 3  # large photographs are averaged to about this many pixels per frame pixel before they are resampled
-_BLUR, _BLUR_RAMP = 0.03, 0.10  # of the frame's side: how much, and how far out, the mirrored border is blurred
+_BLUR, _BLUR_RAMP = 0.03, 0.10  # of the frame's side: how much, and how far out, the reflected border is blurred
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def read_landmarks(path: str | Path) -> np.ndarray:
             f"{' or '.join(map(str, widths)) or 'no'} words"
         )
     try:
-        points = np.array([[float(word) for word in row] for row in rows])
+        points = np.array(rows, float)
     except ValueError as error:
         raise ValueError(f"{path}: expected 5 lines of 2 numbers ({error})") from None
     if not np.isfinite(points).all():
@@ -74,17 +74,17 @@ def five_landmarks(points: np.ndarray) -> np.ndarray:
     return np.einsum("ij,...jd->...id", FIVE_OF_68, points)
 
 
-def fit_weak_perspective(picture: np.ndarray, model: np.ndarray) -> tuple[float, np.ndarray]:
-    """Scale, and place [2] of the model's origin, of the scaled orthographic projection that fits `picture` best.
+def fit_weak_perspective(observed: np.ndarray, model: np.ndarray) -> tuple[float, np.ndarray]:
+    """Scale, and place [2] of the model's origin, of the scaled orthographic projection that fits `observed` best.
 
-    POS: weak-perspective least squares (DeMenthon & Davis 1995) of `picture` [N, 2], y up, to `model` [N, 3]. Solves
-    picture = model · (s·r1, s·r2) + t for two free rows; the scale is the mean of the rows' lengths. The rows hold the
+    POS: weak-perspective least squares (DeMenthon & Davis 1995) of `observed` [N, 2], y up, to `model` [N, 3]. Solves
+    observed = model · (s·r1, s·r2) + t for two free rows; the scale is the mean of the rows' lengths. The rows hold the
     head's rotation, which is not used further. Raises ValueError for points that determine no projection.
     """
-    if len(picture) != len(model) or len(model) < 4:
-        raise ValueError(f"POS: expected 4 or more pairs of points. Received: {len(picture)} and {len(model)}")
+    if len(observed) != len(model) or len(model) < 4:
+        raise ValueError(f"POS: expected 4 or more pairs of points. Received: {len(observed)} and {len(model)}")
     unknowns = np.concatenate([model, np.ones((len(model), 1))], axis=1)  # [N, 4]
-    solution, _, rank, _ = np.linalg.lstsq(unknowns, picture, rcond=None)  # [4, 2]
+    solution, _, rank, _ = np.linalg.lstsq(unknowns, observed, rcond=None)  # [4, 2]
     rows = solution[:3].T  # [2, 3]
     lengths = np.linalg.norm(rows, axis=1)
     # A rigid face keeps the sense of its x and y axes unless the points are in another order, or all on one line.
@@ -129,7 +129,7 @@ def generator_box(seen: FrameBox, translation: np.ndarray) -> FrameBox:
 def align(image: Image.Image, box: FrameBox, image_size: int) -> np.ndarray:
     """Resamples `box` of an RGB photograph to [image_size, image_size, 3] uint8, once and antialiased (Lanczos).
 
-    What lies outside the photograph is its mirrored border, more and more blurred. Raises ValueError when the box and
+    What lies outside the photograph is its reflected border, more and more blurred. Raises ValueError when the box and
     the photograph do not meet, or hardly.
     """
     width, height = image.size
@@ -158,19 +158,19 @@ def _extended(image: Image.Image, corners: np.ndarray, margin: float) -> tuple[I
     low = np.floor(corners[:2] - margin).astype(int)
     high = np.ceil(corners[2:] + margin).astype(int)
     size = np.array(image.size)
-    # One more side of picture than the frame needs, where there is one, so that the mirror has something to show.
+    # One more side of picture than the frame needs, where there is one, so that there is something to reflect.
     inner_low, inner_high = (low - (high - low)).clip(0, size - 1), (high + (high - low)).clip(1, size)
     pixels = np.asarray(image.crop((*inner_low.tolist(), *inner_high.tolist())))  # [h, w, 3]
     before, after = (inner_low - low).clip(0), (high - inner_high).clip(0)
     if before.any() or after.any():
-        pixels = _mirror_border(pixels, before, after, side=float(corners[2] - corners[0]))
+        pixels = _reflect_border(pixels, before, after, side=float(corners[2] - corners[0]))
     start = (low - inner_low).clip(0)
     shown = pixels[start[1] : start[1] + high[1] - low[1], start[0] : start[0] + high[0] - low[0]]
     return Image.fromarray(np.ascontiguousarray(shown)), low
 
 
-def _mirror_border(pixels: np.ndarray, before: np.ndarray, after: np.ndarray, side: float) -> np.ndarray:
-    """Pads [h, w, 3] uint8 by (x, y) pixels before and after: mirrored, and blurred with the distance."""
+def _reflect_border(pixels: np.ndarray, before: np.ndarray, after: np.ndarray, side: float) -> np.ndarray:
+    """Pads [h, w, 3] uint8 by (x, y) pixels before and after: reflected, and blurred with the distance."""
     pads = [(int(before[axis]), int(after[axis])) for axis in (1, 0)]
     padded = np.pad(pixels, [*pads, (0, 0)], mode="symmetric").astype(np.float32)
     sigma = _BLUR * side

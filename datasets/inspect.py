@@ -4,7 +4,7 @@
 
 PATH is a dataset folder, a folder of StyleGAN's NAME-rNN.tfrecords, or one such file. Every record is read and decoded.
 Printed: counts, shapes, colours, labels, a checksum of the content that neither order nor sharding changes, and every
-damaged record with file and byte. With --out also two pictures: sheet.png, and coefficients.png where there are
+damaged record with file and byte. With --out also two images: sheet.png, and coefficients.png where there are
 coefficients. The exit code is 1 when there is damage. A damaged length may hide the records behind it: reading goes on
 at the next header that checks, and says where.
 """
@@ -36,11 +36,11 @@ _SAMPLES = 64  # images on the contact sheet, spread evenly over the set
 
 
 def inspect(path: str | Path, out: str | Path | None = None, face_model: str | None = None) -> list[Damage]:
-    """Prints what is in the dataset `path` and returns what is damaged; pictures go to the folder `out`.
+    """Prints what is in the dataset `path` and returns what is damaged; plots go to the folder `out`.
 
     face_model: 'builtin' or a .npz, whose standard deviations are the unit of the coefficients; None: the one that the
     dataset names, where it is at hand.
-    Raises FileNotFoundError, OSError or ValueError with one line when there is no dataset, or no place for pictures.
+    Raises FileNotFoundError, OSError or ValueError with one line when there is no dataset, or no place for plots.
     """
     path, out = Path(path), None if out is None else Path(out)
     manifest = read_manifest(path, complete=False) if is_ours(path) else None
@@ -61,11 +61,11 @@ def inspect(path: str | Path, out: str | Path | None = None, face_model: str | N
         print(_coefficient_table(np.array(last.coefficients), manifest.layout, units))
     if manifest is not None and last.traits:
         print(_trait_table(np.array(last.traits), manifest.options.get("traits")))
-    drawn = [] if out is None else _plot(last, manifest, units, out)
+    plots = [] if out is None else _plot(last, manifest, units, out)
     records = sum(scan.count for scan in scans)
     seconds = time.perf_counter() - began
     print(f"\nread      {records:,} records in {seconds:.1f} s, {records / seconds:,.0f} per second")
-    print(f"pictures  {', '.join(map(str, drawn)) or 'none' if out else 'none; --out DIR draws them'}")
+    print(f"plots     {', '.join(map(str, plots)) or 'none' if out else 'none; --out DIR plots them'}")
     damage = [found for scan in scans for found in scan.damage]
     print(f"damage    {len(damage) or 'none'}" + "".join(f"\n  {found}" for found in damage), flush=True)
     return damage
@@ -155,15 +155,15 @@ def _deviations(manifest: Manifest | None, source: str | None) -> dict[str, np.n
 
 
 def _plot(scan: Scan, manifest: Manifest | None, units: dict[str, np.ndarray], out: Path) -> list[Path]:
-    drawn: list[Path] = []
+    plots: list[Path] = []
     if scan.samples:
-        drawn.append(out / "sheet.png")
-        save_png(contact_sheet(scan.samples), drawn[-1])
+        plots.append(out / "sheet.png")
+        save_png(contact_sheet(scan.samples), plots[-1])
     if manifest is not None and manifest.layout is not None and scan.coefficients:
-        drawn.append(out / "coefficients.png")
+        plots.append(out / "coefficients.png")
         title = f"{scan.title}: {scan.count:,} images"
-        save_png(coefficient_histograms(np.array(scan.coefficients), manifest.layout, units, title), drawn[-1])
-    return drawn
+        save_png(coefficient_histograms(np.array(scan.coefficients), manifest.layout, units, title), plots[-1])
+    return plots
 
 
 def _counts(counter: dict[str, int]) -> str:
@@ -180,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m datasets.inspect", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("path", metavar="PATH", help="dataset folder, StyleGAN folder or StyleGAN file")
-    parser.add_argument("--out", metavar="DIR", help="folder of the pictures (default: none are drawn)")
+    parser.add_argument("--out", metavar="DIR", help="folder of the plots (default: none)")
     parser.add_argument(
         "--face_model",
         "--face-model",

@@ -141,7 +141,7 @@ def _check_arguments(
 
 @dataclass(frozen=True, eq=False)
 class _Store:
-    """Records at known places of files, and how a batch of them becomes pictures and labels."""
+    """Records at known places of files, and how a batch of them becomes images and labels."""
 
     files: list[Path]
     locations: np.ndarray  # [N, 3] int64: file, and offset and length as `record_offsets` gives them
@@ -239,7 +239,7 @@ def _in_memory(path: Path, store: _Store) -> Callable[[tf.Tensor], dict[str, tf.
 
 
 def _raw_images(raw: tf.Tensor, file: StyleGANFile, size: int) -> tf.Tensor:
-    """Raw pictures [B] string, channels first, to [B, size, size, 3] uint8."""
+    """Raw images [B] string, channels first, to [B, size, size, 3] uint8."""
     pixels = tf.reshape(tf.io.decode_raw(raw, tf.uint8), [-1, file.channels, file.size, file.size])
     pixels.set_shape([raw.shape[0], None, None, None])
     images = tf.transpose(pixels, [0, 2, 3, 1])

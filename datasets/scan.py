@@ -236,7 +236,7 @@ def _stylegan(size: int | None) -> Callable[[bytes], Content]:
         image = parse_image(payload)
         _, height, width = image.shape
         if height != width or (size or height) != height:
-            raise ValueError(f"expected a picture of {size or height} pixels. Received: {image.shape}")
+            raise ValueError(f"expected an image of {size or height} pixels. Received: {image.shape}")
         raw = image.tobytes()
         pixels = np.broadcast_to(image.transpose(1, 2, 0), (height, width, 3))
         return Content((struct.pack("<3q", *image.shape), raw), raw, "raw", pixels)

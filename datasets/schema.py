@@ -212,7 +212,7 @@ def shard_name(index: int, shards: int) -> str:
 
 
 def read_manifest(path: str | Path, *, complete: bool = True) -> Manifest:
-    """The manifest of the dataset folder `path`, or what there is to say of a StyleGAN set (its largest pictures).
+    """The manifest of the dataset folder `path`, or what there is to say of a StyleGAN set (its largest images).
 
     Raises FileNotFoundError when it is no dataset, ValueError when the manifest is broken or, unless `complete`
     is false, when the dataset was never finished.

@@ -1,7 +1,7 @@
 """The original StyleGAN's multi-resolution TFRecords as they are: `NAME-rNN.tfrecords`, one file per resolution 2^NN.
 
 A record is a `tf.train.Example` of two features: `shape`, int64 [3], channels, height and width; `data`, the raw bytes
-of the uint8 picture in that order. Labels (`NAME-rxx.labels`) are not read. An FFHQ set of this kind serves as
+of the uint8 image in that order. Labels (`NAME-rxx.labels`) are not read. An FFHQ set of this kind serves as
 it is, wherever a folder of images without labels does.
 """
 
@@ -31,11 +31,11 @@ class StyleGANFile:
 
     @property
     def count(self) -> int:
-        """Number of pictures."""
+        """Number of images."""
         return len(self.offsets)
 
     def unpack(self, payload: bytes) -> bytes:
-        """The raw bytes of a record's picture. Raises ValueError unless it is of this file's shape."""
+        """The raw bytes of a record's image. Raises ValueError unless it is of this file's shape."""
         return parse_image(payload, (self.channels, self.size, self.size)).tobytes()
 
 
@@ -46,9 +46,9 @@ def is_stylegan(path: str | Path) -> bool:
 
 
 def resolutions(path: str | Path) -> dict[int, Path]:
-    """The files of a StyleGAN folder by resolution, ascending; of a single file, that file by its pictures' size.
+    """The files of a StyleGAN folder by resolution, ascending; of a single file, that file by its images' size.
 
-    Raises ValueError when a folder holds more than one set, or the file's first record is no picture.
+    Raises ValueError when a folder holds more than one set, or the file's first record is no image.
     """
     path = Path(path)
     if path.is_file():
@@ -67,17 +67,17 @@ def named_size(path: Path) -> int | None:
 
 
 def open_stylegan(path: str | Path, image_size: int | None = None) -> StyleGANFile:
-    """The file of a set that has pictures of `image_size` pixels, or else of the smallest larger size; None: largest.
+    """The file of a set that has images of `image_size` pixels, or else of the smallest larger size; None: largest.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no picture is large enough, or the file is empty, damaged or something else.
+        ValueError: no image is large enough, or the file is empty, damaged or something else.
     """
     path = Path(path)
     files = resolutions(path)
     sizes = [size for size in files if image_size is None or size >= image_size]
     if not sizes:
-        raise ValueError(f"{path}: expected pictures of at least {image_size} pixels. The largest have {max(files)}")
+        raise ValueError(f"{path}: expected images of at least {image_size} pixels. The largest have {max(files)}")
     return _open(files[max(sizes) if image_size is None else min(sizes)])
 
 
@@ -94,11 +94,11 @@ def parse_image(payload: bytes, expected: tuple[int, ...] | None = None) -> np.n
         raise ValueError(f"expected the features shape and data, as StyleGAN writes. Received: {sorted(feature)}")
     shape, data = tuple(feature["shape"].int64_list.value), feature["data"].bytes_list.value
     if len(shape) != 3 or shape[0] not in (1, 3) or min(shape) < 1 or len(data) != 1:
-        raise ValueError(f"expected one picture of shape (1 or 3, height, width). Received: {len(data)} of {shape}")
+        raise ValueError(f"expected one image of shape (1 or 3, height, width). Received: {len(data)} of {shape}")
     if len(data[0]) != shape[0] * shape[1] * shape[2]:
         raise ValueError(f"expected {shape[0] * shape[1] * shape[2]} bytes for {shape}. Received: {len(data[0])}")
     if expected is not None and shape != expected:
-        raise ValueError(f"expected a picture of shape {expected}. Received: {shape}")
+        raise ValueError(f"expected an image of shape {expected}. Received: {shape}")
     return np.frombuffer(data[0], np.uint8).reshape(shape)
 
 
@@ -111,7 +111,7 @@ def _open(path: Path) -> StyleGANFile:
     """A file, its size taken from its first record."""
     offsets = record_offsets(path)
     if not len(offsets):
-        raise ValueError(f"{path}: expected pictures. The file is empty")
+        raise ValueError(f"{path}: expected images. The file is empty")
     payload = read_payload(path, *map(int, offsets[0]))
     try:
         channels, height, width = parse_image(payload).shape
@@ -119,5 +119,5 @@ def _open(path: Path) -> StyleGANFile:
         raise DamagedRecordError.at(path, 0, error) from None
     named = named_size(path) or height
     if height != width or height != named:
-        raise ValueError(f"{path}: expected pictures of {named}×{named}, as its name says. Received: {height}×{width}")
+        raise ValueError(f"{path}: expected images of {named}×{named}, as its name says. Received: {height}×{width}")
     return StyleGANFile(path, height, channels, offsets)

@@ -80,7 +80,7 @@ def record_offsets(path: str | Path) -> np.ndarray:
     """[N, 2] int64: offset of each record of a file and length of its payload, in bytes, read off the headers.
 
     Where the first header, the file's size and a sample of the headers that follow from them agree that all records
-    are equally long, the other headers are not read: 70,000 raw pictures take milliseconds on a cold disk too. Payloads
+    are equally long, the other headers are not read: 70,000 raw images take milliseconds on a cold disk too. Payloads
     are not read either. `read_payload` checks both.
 
     Raises FileNotFoundError for a missing file, DamagedRecordError for a truncated or damaged one.

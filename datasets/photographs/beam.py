@@ -26,7 +26,7 @@ STATUSES = "status"  # one file per photograph, until the launcher has taken the
 
 
 class Prepare(apache_beam.DoFn):
-    """Prepares the photographs of a bundle; yields the name of each that is done."""
+    """Prepares the photographs that Beam hands out together; yields the name of each that is done."""
 
     def __init__(self, make: Callable[[], Callable[[Photograph], Status]], folder: Path):
         self._make, self._folder = make, folder

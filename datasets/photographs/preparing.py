@@ -107,9 +107,9 @@ class Preparer:
 
     def _prepare(self, name: str, image: Image.Image, scale: float, face: Face, source: str) -> FaceStatus:
         seen = reconstruction_box(face.landmarks, self._points.five())
-        picture = _upward(seen.to_frame(face.landmarks, Camera.reconstruction().image_size))
-        rigid = fit_pose(picture, self._points.five())
-        coefficients, placement, trusted = self._reconstruct(image, seen, picture, rigid)
+        observed = _upward(seen.to_frame(face.landmarks, Camera.reconstruction().image_size))
+        rigid = fit_pose(observed, self._points.five())
+        coefficients, placement, trusted = self._reconstruct(image, seen, observed, rigid)
         box = generator_box(seen, placement.translation)
         pixels = align(image, box, self.settings.image_size)
         if coefficients is None:
@@ -145,11 +145,11 @@ class Preparer:
         )
 
     def _reconstruct(
-        self, image: Image.Image, seen: FrameBox, picture: np.ndarray, rigid: Placement
+        self, image: Image.Image, seen: FrameBox, observed: np.ndarray, rigid: Placement
     ) -> tuple[np.ndarray | None, Placement, bool]:
         """Coefficients with translation 0 (None: unknown), the placement to crop by, and whether it is the network's.
 
-        picture: the landmarks [5, 2] in the reconstruction camera's pixels, y up. rigid: their own fit.
+        observed: the landmarks [5, 2] in the reconstruction camera's pixels, y up. rigid: their own fit.
         """
         network, layout = self.reconstruction, self.model.layout
         if network is None:
@@ -157,12 +157,12 @@ class Preparer:
         if network.framing == "reconstruction":
             coefficients = network(align(image, seen, network.image_size)).astype(np.float32)
             angles, translation = (coefficients[layout.slice(key)] for key in ("angles", "translation"))
-            error = disagreement(picture, self._points.five(coefficients), angles, translation)
+            error = disagreement(observed, self._points.five(coefficients), angles, translation)
             placement = Placement(angles.astype(np.float64), translation.astype(np.float64), error)
         else:
             crop = align(image, generator_box(seen, rigid.translation), network.image_size)
             coefficients = network(crop)
-            placement = self._place(coefficients, picture)
+            placement = self._place(coefficients, observed)
             # The network learned from faces at translation 0: its answer is the one for the final framing.
             crop = align(image, generator_box(seen, placement.translation), network.image_size)
             coefficients = network(crop).astype(np.float32)
@@ -176,7 +176,7 @@ class Preparer:
             raise ValueError("the reconstruction network's answer is not finite")
         return coefficients, placement, trusted
 
-    def _place(self, coefficients: np.ndarray, picture: np.ndarray) -> Placement:
+    def _place(self, coefficients: np.ndarray, observed: np.ndarray) -> Placement:
         """Where the face stands for its pose and expression to meet the landmarks, with the mean face's shape.
 
         The shape of one person, read off one crop, trades size for distance: without it the crop is more exact
@@ -184,7 +184,7 @@ class Preparer:
         """
         expression = coefficients.copy()
         expression[self.model.layout.slice("shape")] = 0
-        return fit_translation(picture, self._points.five(expression), coefficients[self._angles].astype(np.float64))
+        return fit_translation(observed, self._points.five(expression), coefficients[self._angles].astype(np.float64))
 
 
 def _upward(points: np.ndarray) -> np.ndarray:

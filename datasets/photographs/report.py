@@ -1,4 +1,4 @@
-"""What became of each photograph: `report.csv` for programs, `report.html`, its pages and pictures for people."""
+"""The status of each photograph: `report.csv` for programs, `report.html`, its pages and pictures for people."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ figcaption { overflow-wrap: anywhere; font-size: 12px } .bad { color: #a00 } a {
 """
 _LEGEND = (
     "Each strip: the photograph with its landmarks (red) and the frame (yellow); the aligned face with the face "
-    "model's landmarks (green); the face that the renderer draws of the coefficients, over it."
+    "model's landmarks (green); the render of the coefficients, over it."
 )
 
 _MARGIN = 1.5  # the photograph is shown this many times as wide as the reconstruction crop
@@ -151,10 +151,10 @@ def _document(title: str, body: str) -> bytes:
 
 
 class Illustrator:
-    """Draws a strip of three square pictures as a JPEG file.
+    """Plots a strip of three square images as a JPEG file.
 
     First the photograph with the given or detected landmarks (red) and the frame (yellow); then the aligned face with
-    the model's landmarks (green); then the face that the renderer draws of the coefficients, over the aligned one.
+    the model's landmarks (green); then the render of the coefficients, over the aligned face.
     """
 
     def __init__(self, model: FaceModel, size: int):
@@ -162,11 +162,11 @@ class Illustrator:
         renderer = FaceRenderer(model, size)
         coefficients = tf.TensorSpec([1, model.layout.size], tf.float32)
 
-        def draw(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            drawn = renderer(values)
-            return drawn.image, drawn.mask, drawn.landmarks
+        def render(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            rendering = renderer(values)
+            return rendering.image, rendering.mask, rendering.landmarks
 
-        self._draw = tf.function(draw, input_signature=[coefficients])
+        self._render = tf.function(render, input_signature=[coefficients])
 
     def __call__(
         self,
@@ -192,7 +192,7 @@ class Illustrator:
         pen.rectangle((*corners, *(corners + frame.side * size / side)), outline=_FRAME)
         _dots(pen, around.to_frame(landmarks, size), _GIVEN, size)
         second = Image.fromarray(aligned).resize((size, size), Image.Resampling.LANCZOS, reducing_gap=2.0)
-        rendered, mask, points = (value[0].numpy() for value in self._draw(coefficients[None].astype(np.float32)))
+        rendered, mask, points = (value[0].numpy() for value in self._render(coefficients[None].astype(np.float32)))
         over = np.where(mask > 0, rendered, np.asarray(second)).clip(0, 255).astype(np.uint8)
         _dots(ImageDraw.Draw(second), points[list(_FIVE)] * (1, -1) + (0, size), _MODEL, size)
         strip = Image.new("RGB", (3 * size, size))

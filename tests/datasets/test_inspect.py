@@ -144,7 +144,7 @@ def test_truncated_and_foreign_records_of_stylegan(faces, tmp_path, capsys):
     code, text = run(capsys, path)
     shift = len(framed(example(picture[:, :4]))) - offsets[1]
     assert code == 1 and "6 whole, 2 damaged" in text and "9 whole, 0 damaged" in text
-    assert f"{file}: damaged record at byte 0: expected a picture of 8 pixels. Received: (3, 4, 8)" in text
+    assert f"{file}: damaged record at byte 0: expected an image of 8 pixels. Received: (3, 4, 8)" in text
     end = offsets[7] + shift
     assert f"{file}: damaged record at byte {end}: truncated, the file ends at byte {end + 20}" in text
 

@@ -71,7 +71,7 @@ def test_the_file_of_the_resolution_or_the_next_larger_one_is_taken(faces, image
         np.testing.assert_allclose(first(faces, image_size=16), halves.transpose(0, 2, 3, 1), atol=0.51)
     finally:
         (faces / "hidden").rename(faces / "faces-r04.tfrecords")
-    with pytest.raises(ValueError, match=r"expected pictures of at least 64 pixels\. The largest have 32"):
+    with pytest.raises(ValueError, match=r"expected images of at least 64 pixels\. The largest have 32"):
         load_dataset(faces, image_size=64, batch_size=1)
     with pytest.raises(ValueError, match=r"at least 64 pixels\. The largest have 16"):
         load_dataset(faces / "faces-r04.tfrecords", image_size=64, batch_size=1)
@@ -152,7 +152,7 @@ PICTURE = np.zeros((3, 8, 8), np.uint8)
     [
         (flip(2), "its length does not check"),
         (flip(100), "its checksum is wrong"),
-        (replace(example(PICTURE[:, :, :4])), r"expected a picture of shape \(3, 8, 8\)\. Received: \(3, 8, 4\)"),
+        (replace(example(PICTURE[:, :, :4])), r"expected an image of shape \(3, 8, 8\)\. Received: \(3, 8, 4\)"),
         (replace(example(PICTURE)[:-20]), "not a tf.train.Example"),
         (replace(example(PICTURE).replace(b"data", b"date")), r"Received: \['date', 'shape'\]"),
         (lambda content, offset: content[: offset + 40], "truncated"),
@@ -176,7 +176,7 @@ def test_what_is_no_set_is_one_line(faces, tmp_path, images):
         load_dataset(tmp_path / "two", batch_size=1)
     assert open_stylegan(tmp_path / "two" / "dogs-r05.tfrecords").count == 2
     (tmp_path / "empty.tfrecords").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"empty\.tfrecords: expected pictures\. The file is empty"):
+    with pytest.raises(ValueError, match=r"empty\.tfrecords: expected images\. The file is empty"):
         load_dataset(tmp_path / "empty.tfrecords", batch_size=1)
     (tmp_path / "text.tfrecords").write_text("not records, but a sentence of some length")
     with pytest.raises(ValueError, match=r"text\.tfrecords: damaged record at byte 0"):
@@ -185,7 +185,7 @@ def test_what_is_no_set_is_one_line(faces, tmp_path, images):
     with pytest.raises(FileNotFoundError, match="expected a dataset folder, or StyleGAN's"):
         load_dataset(tmp_path / "picture.png", batch_size=1)
     (tmp_path / "x-r06.tfrecords").write_bytes((faces / "faces-r04.tfrecords").read_bytes())
-    with pytest.raises(ValueError, match=r"expected pictures of 64×64, as its name says\. Received: 16×16"):
+    with pytest.raises(ValueError, match=r"expected images of 64×64, as its name says\. Received: 16×16"):
         load_dataset(tmp_path / "x-r06.tfrecords", batch_size=1)
     (tmp_path / "ours.tfrecords").write_bytes(framed(Record.from_arrays(np.zeros((4, 4, 3), np.uint8)).serialize()))
     with pytest.raises(ValueError, match=r"damaged record at byte 0: expected the features shape and data"):
