@@ -82,8 +82,9 @@ class SyntheticSet:
             population = None
             if is_makehuman(model):
                 population = MakeHumanPopulation(model, self.image_size, skins, painted_brows=assets is None)
-            known = {"seed": self.seed, "subjects": subjects, "assets": assets, "population": population}
-            return Synthesizer(model, self.image_size, **known)
+            return Synthesizer(
+                model, self.image_size, seed=self.seed, subjects=subjects, assets=assets, population=population
+            )
 
         return Manifest(self.image_size, self.shards, FIELDS, model.layout, model.name, options), build
 

@@ -189,10 +189,10 @@ def _open_store(path: Path, image_size: int | None, fields: tuple[str, ...]) -> 
     size = image_size or manifest.image_size
     assert manifest.shard_counts is not None
     files = [path / shard_name(number, manifest.shards) for number in range(manifest.shards)]
-    rows = [record_offsets(file) for file in files]
-    for file, offsets, count in zip(files, rows, manifest.shard_counts, strict=True):
+    rows = [record_offsets(shard) for shard in files]
+    for shard, offsets, count in zip(files, rows, manifest.shard_counts, strict=True):
         if len(offsets) != count:
-            raise ValueError(f"{file}: expected {count} records, as dataset.json says. Received: {len(offsets)}")
+            raise ValueError(f"{shard}: expected {count} records, as dataset.json says. Received: {len(offsets)}")
     locations = np.concatenate([np.insert(offsets, 0, number, axis=1) for number, offsets in enumerate(rows)])
     decoded_bytes = manifest.count * size**2 * (3 * ("image" in fields) + ("mask" in fields))
     return _Store(files, locations, bytes, lambda raw: _decode(raw, manifest, fields, size), decoded_bytes)

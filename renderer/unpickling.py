@@ -187,5 +187,5 @@ def _check_instructions(content: bytes) -> None:
             raise RefusedError(f"more than {_MOST_TUPLES:,} tuples")
         if opcode.name in _PUTS:  # they are numbered in order, and Python's machine makes room for the highest number
             puts += 1
-            if not 0 <= argument <= puts:
+            if not isinstance(argument, int) or not 0 <= argument <= puts:
                 raise RefusedError(f"item {argument} is put down at byte {position}, out of order")
