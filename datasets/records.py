@@ -18,38 +18,14 @@ import tensorflow as tf
 
 from datasets.reader import load_dataset
 from datasets.scan import clear_read_errors, validate
-from datasets.schema import (
-    BACKGROUND,
-    COEFFICIENTS,
-    FIELDS,
-    HAIR,
-    MANIFEST,
-    SKIN,
-    Manifest,
-    Record,
-    read_manifest,
-    shard_name,
-)
+from datasets.schema import COEFFICIENTS, FIELDS, HAIR, MANIFEST, SKIN, Manifest, Record, read_manifest, shard_name
 from datasets.tfrecord import iterate_shard
 from renderer.files import atomic_path
 
 __all__ = [
-    "BACKGROUND",
-    "COEFFICIENTS",
-    "FIELDS",
-    "HAIR",
-    "MANIFEST",
-    "SKIN",
-    "Manifest",
-    "Record",
-    "RecordWriter",
-    "clear_read_errors",
-    "iterate_shard",
-    "load_dataset",
-    "read_manifest",
-    "shard_name",
-    "validate",
-]
+    "COEFFICIENTS", "FIELDS", "HAIR", "MANIFEST", "SKIN", "Manifest", "Record", "RecordWriter", "clear_read_errors",
+    "iterate_shard", "load_dataset", "read_manifest", "shard_name", "validate",
+]  # fmt: skip
 
 
 class RecordWriter:

@@ -9,7 +9,6 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 import train
 from datasets.reader import describe
@@ -97,15 +96,6 @@ def test_order_mirroring_start_and_workers_are_as_for_our_own_records(tmp_path, 
     assert load_dataset(faces, batch_size=4, cache=cache).element_spec["image"].shape == (4, SIZE, SIZE, 3)
 
 
-@pytest.mark.parametrize("cache", [True, False])
-def test_the_batches_of_the_workers_make_up_the_batch_of_one(faces, cache):
-    arguments = {"seed": 5, "mirror": True, "cache": cache, "start": 7, "image_size": 8}
-    whole = load_dataset(faces, batch_size=6, **arguments).take(8)
-    parts = [load_dataset(faces, batch_size=2, shard=(worker, 3), **arguments).take(8) for worker in range(3)]
-    for expected, *shares in zip(whole.as_numpy_iterator(), *(p.as_numpy_iterator() for p in parts), strict=True):
-        np.testing.assert_array_equal(np.concatenate([share["image"] for share in shares]), expected["image"])
-
-
 def test_what_scripts_ask_of_a_dataset(faces):
     manifest = read_manifest(faces)
     assert (manifest.count, manifest.image_size, manifest.fields) == (COUNT, SIZE, ("image",))
@@ -190,12 +180,6 @@ def test_what_is_no_set_is_one_line(faces, tmp_path, images):
     (tmp_path / "ours.tfrecords").write_bytes(framed(Record.from_arrays(np.zeros((4, 4, 3), np.uint8)).serialize()))
     with pytest.raises(ValueError, match=r"damaged record at byte 0: expected the features shape and data"):
         load_dataset(tmp_path / "ours.tfrecords", batch_size=1)
-
-
-@settings(max_examples=40, deadline=None)
-@given(hnp.arrays(np.uint8, st.tuples(st.sampled_from([1, 3]), st.integers(1, 9), st.integers(1, 9))))
-def test_a_picture_survives(image):
-    np.testing.assert_array_equal(parse_image(example(image)), image)
 
 
 @settings(max_examples=100, deadline=None)

@@ -50,8 +50,6 @@ def test_orders_and_types_of_arrays(tmp_path):
         "whole": np.arange(6, dtype=np.int64).reshape(1, 2, 3),
         "scalar": np.float32(2.5),
     }
-    networks = [network_files.Network(name, {}, {}, arrays) for name in ("G", "D", "Gs")]
-    arrays = {name: array.copy() for name, array in arrays.items()}
     networks = [network_files.Network(n, {}, {}, {k: a.copy(order="K") for k, a in arrays.items()}) for n in "GDS"]
     (tmp_path / "network.pkl").write_bytes(network_files.dumps(networks))
     for state in read_networks(tmp_path / "network.pkl"):
