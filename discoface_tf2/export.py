@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from discoface_tf2.model import Model
-from renderer.files import is_full, no_room
+from renderer.files import atomic_folder
 
 DESCRIPTION = "signatures.json"
 
@@ -63,7 +62,7 @@ def export_saved_model(
     Signatures: `coefficients` (coefficients [B, λ], noise [B, noise_dim]) and `latent` (z [B, latents + noise_dim],
     normal numbers: the factors' latents, then the noise). Both give `image` uint8 [B, R, R, 3] and `image_float`, about
     [-1, 1]; `latent` gives the `coefficients` as well. `signatures.json` in the folder says so with this model's sizes.
-    Written aside and renamed; a SavedModel that is there already is replaced. Raises ValueError when the folder holds
+    A SavedModel that is there already is replaced in the end. Raises ValueError when the folder holds
     something else, or when the saved model does not generate what this one does, and OSError with one line when the
     disk is full; what was there before is kept then, and nothing else.
     """
@@ -71,23 +70,12 @@ def export_saved_model(
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "saved_model.pb").is_file():
         raise ValueError(f"{folder}: expected an empty folder or a SavedModel to replace. Give another --out")
     exported = ExportedModel(model, truncation)
-    aside = folder.with_name(f"{folder.name}.tmp")
-    shutil.rmtree(aside, ignore_errors=True)
     signatures = {"coefficients": exported.from_coefficients, "latent": exported.from_latent}
     description = json.dumps(_description(model, truncation), indent=2) + "\n"
-    try:
-        tf.saved_model.save(exported, str(aside), signatures=signatures)
-        (aside / DESCRIPTION).write_text(description, "utf-8")
-        difference = _compare(aside, exported, model.sampler.latent_size + model.noise_dim)
-        if folder.exists():
-            shutil.rmtree(folder)
-        aside.replace(folder)
-    except BaseException as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        if isinstance(error, Exception) and is_full(error):
-            raise no_room(folder, error) from None
-        raise
-    return difference
+    with atomic_folder(folder) as temporary:
+        tf.saved_model.save(exported, str(temporary), signatures=signatures)
+        (temporary / DESCRIPTION).write_text(description, "utf-8")
+        return _compare(temporary, exported, model.sampler.latent_size + model.noise_dim)
 
 
 def _description(model: Model, truncation: float) -> dict[str, object]:

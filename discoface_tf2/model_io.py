@@ -21,7 +21,7 @@ import numpy as np
 
 from discoface_tf2.files import checksum, say
 from discoface_tf2.systems import find_system
-from renderer.files import flush
+from renderer.files import atomic_folder
 from renderer.layout import CoefficientLayout
 from vae import FactorSampler
 from vae.model import ABBREVIATIONS
@@ -113,48 +113,39 @@ def save_model(
     average_w: np.ndarray | None = None,
     also: Callable[[Path], None] | None = None,
 ) -> Path:
-    """Writes a snapshot aside and renames it; one that is there already is replaced. Returns `folder`.
+    """Writes a snapshot, or nothing; one that is there already is replaced. Returns `folder`.
 
-    `extra` are facts worth remembering, as JSON holds them. Without `vae_dir` the snapshot has no decoders of its own.
-    `also` writes further files into the folder that it is given, before the snapshot stands.
+    Without `vae_dir` the snapshot has no decoders of its own. `also` writes further files into the folder that it is
+    given, before the snapshot stands.
 
     Raises OSError with one line when it cannot be written, such as on a full disk; then nothing has changed.
     """
     folder = Path(folder)
-    aside = folder.with_name(f"{folder.name}.tmp")
     try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        generator.save_weights(aside / WEIGHTS)
-        for short in ABBREVIATIONS.values() if vae_dir is not None else ():
-            (aside / VAE / short).mkdir(parents=True)
-            for name in (VAE_WEIGHTS, VAE_MANIFEST):
-                shutil.copyfile(Path(str(vae_dir)) / short / name, aside / VAE / short / name)
-        if average_w is not None:
-            np.save(aside / AVERAGE_W, average_w)
-        if also is not None:
-            also(aside)
-        files = sorted(path for path in aside.rglob("*") if path.is_file())
-        content = {
-            "format": FORMAT,
-            "system": manifest.system,
-            "architecture": manifest.architecture,
-            "network": manifest.sizes.to_dict(),
-            "layout": manifest.layout.to_dict(),
-            "noise_dim": manifest.noise_dim,
-            "facts": manifest.facts,
-            "files": {path.relative_to(aside).as_posix(): checksum(path) for path in files},
-        }
-        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        (aside / MANIFEST).write_text(text, encoding="utf-8")
-        for path in [*files, aside / MANIFEST, aside]:
-            flush(path)
-        if folder.exists():
-            shutil.rmtree(folder)
-        aside.replace(folder)
-        flush(folder.parent)
+        with atomic_folder(folder) as temporary:
+            generator.save_weights(temporary / WEIGHTS)
+            for short in ABBREVIATIONS.values() if vae_dir is not None else ():
+                (temporary / VAE / short).mkdir(parents=True)
+                for name in (VAE_WEIGHTS, VAE_MANIFEST):
+                    shutil.copyfile(Path(str(vae_dir)) / short / name, temporary / VAE / short / name)
+            if average_w is not None:
+                np.save(temporary / AVERAGE_W, average_w)
+            if also is not None:
+                also(temporary)
+            files = sorted(path for path in temporary.rglob("*") if path.is_file())
+            content = {
+                "format": FORMAT,
+                "system": manifest.system,
+                "architecture": manifest.architecture,
+                "network": manifest.sizes.to_dict(),
+                "layout": manifest.layout.to_dict(),
+                "noise_dim": manifest.noise_dim,
+                "facts": manifest.facts,
+                "files": {path.relative_to(temporary).as_posix(): checksum(path) for path in files},
+            }
+            text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+            (temporary / MANIFEST).write_text(text, encoding="utf-8")
     except (OSError, RuntimeError) as error:  # h5py raises both when the disk is full
-        shutil.rmtree(aside, ignore_errors=True)
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise OSError(f"{folder}: the snapshot cannot be written ({reason})") from None
     return folder

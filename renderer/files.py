@@ -69,6 +69,27 @@ def atomic_path(path: Path, suffix: str = "") -> Iterator[Path]:
         raise
 
 
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder to fill in place of `path`, as `atomic_path`; what was there is replaced in the end."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        for file in (*(file for file in temporary.rglob("*") if file.is_file()), temporary):
+            flush(file)
+        if path.exists():
+            shutil.rmtree(path)
+        temporary.replace(path)
+        flush(path.parent)
+    except BaseException as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, Exception) and is_full(error):
+            raise no_room(path, error) from None
+        raise
+
+
 def flush(path: Path) -> None:
     """Has the system write a file, or a folder's list of names, to the disk now, so that no power cut undoes it."""
     if path.is_dir() and os.name == "nt":  # Windows opens no folders

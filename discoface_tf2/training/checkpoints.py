@@ -1,4 +1,4 @@
-"""Checkpoints: all that a run goes on from. Written aside and renamed, the last few kept, a damaged one passed over."""
+"""Checkpoints: all that a run goes on from. Atomic, the last few kept, a damaged one passed over."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Checkpoints:
         """Writes a checkpoint of about `size` bytes. Raises OSError with one line; the earlier ones are kept then."""
         self.directory.mkdir(parents=True, exist_ok=True)
         require_room(self.directory, size)
-        aside = self.directory / "aside.tmp"
-        shutil.rmtree(aside, ignore_errors=True)
+        temporary = self.directory / "writing.tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
         try:
-            self.checkpoint.write(str(aside / f"ckpt-{images}"))
-            written = sorted(aside.glob("ckpt-*"))  # data before index
+            self.checkpoint.write(str(temporary / f"ckpt-{images}"))
+            written = sorted(temporary.glob("ckpt-*"))  # data before index
             for path in written:
                 flush(path)
             self._delete(images)  # what an earlier attempt left, index first
@@ -50,7 +50,7 @@ class Checkpoints:
         except tf.errors.OpError as error:
             raise OSError(f"{self.directory}: the checkpoint cannot be written ({_reason(error)})") from None
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
         for number in set(self._damaged) - {images}:
             self._delete(number)
         self._damaged = []

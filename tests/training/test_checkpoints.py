@@ -81,8 +81,8 @@ def test_a_write_that_fails_leaves_what_was_there(box, monkeypatch):
     before = names(checkpoints)
 
     def full(path):
-        (checkpoints.directory / "aside.tmp").mkdir()
-        (checkpoints.directory / "aside.tmp" / "ckpt-400.data-00000-of-00001").write_bytes(b"half")
+        (checkpoints.directory / "writing.tmp").mkdir()
+        (checkpoints.directory / "writing.tmp" / "ckpt-400.data-00000-of-00001").write_bytes(b"half")
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 
     monkeypatch.setattr(checkpoints.checkpoint, "write", full)
