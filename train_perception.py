@@ -1,4 +1,4 @@
-"""Trains the bundled perception networks (coefficients, identity, parsing) on labelled photographs.
+"""Trains the bundled perception networks (coefficients, identity, parsing) on labelled images.
 
     python train_perception.py --data runs/data/synthetic64 --out runs/perception --preset quick
 
@@ -40,7 +40,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=whole(1, 10**7), help="steps of each network instead of the preset's")
     parser.add_argument("--minutes", type=positive(1e6), help="minutes of each network instead of the preset's")
     parser.add_argument("--networks", default=",".join(NETWORKS), help="which to train (default: %(default)s)")
-    parser.add_argument("--face_model", "--face-model", help="'builtin', or the .npz that the photographs were made "
+    parser.add_argument("--face_model", "--face-model", help="'builtin', or the .npz that the images were made "
                         "with (default: the one that the dataset names)")  # fmt: skip
     parser.add_argument("--held-out", type=Range(0, 1, open_below=True, open_above=True), default=0.08,
                         help="share of subjects held out (default: 0.08)")  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from discoface_tf2.files import say
+from discoface_tf2.files import log
 
 if TYPE_CHECKING:  # it brings TensorFlow along, which takes seconds that a usage error need not wait for
     from renderer.face_model import FaceModel
@@ -40,7 +40,7 @@ def require_same_face_model(
     before that was noted, or imported: a line says that this is taken on trust. `name` is the noted model's.
     """
     if noted is None:
-        say(f"{what}: does not say which face model it is for; taken to be for {face_model.name}", sys.stderr)
+        log(f"{what}: does not say which face model it is for; taken to be for {face_model.name}", sys.stderr)
         return
     ours = face_model.checksum()[:SHORT]
     if ours != noted[:SHORT]:

@@ -46,7 +46,7 @@ def digest(*paths: Path) -> str:
     return found.hexdigest()[:16]
 
 
-def say(text: str, file: TextIO | None = None) -> None:
+def log(text: str, file: TextIO | None = None) -> None:
     """Prints a line at once. A full disk under the log, or a reader that went away, ends no run."""
     with contextlib.suppress(OSError):
         print(text, file=file or sys.stdout, flush=True)

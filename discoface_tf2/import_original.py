@@ -75,15 +75,15 @@ def import_network(source: Path, out: Path, *, vae_dir: Path | None = None, expe
     ]
     if left_out:
         lines.append(f"unused:  {left_out[0]} to {left_out[-1]} of D, which only the growing of its resolution needs")
-    lines.append(f"numpy:   {_say(differences)}")
+    lines.append(f"numpy:   {_words(differences)}")
     if expected is not None:
         against = compare_with_file(expected, average, discriminator)
-        lines.append(f"{expected.name}: {_say(against)}")
+        lines.append(f"{expected.name}: {_words(against)}")
         differences |= {f"expected {name}": value for name, value in against.items()}
     wrong = [name for name, value in differences.items() if not value < TOLERANCE]
     if wrong:
         raise ValueError(
-            f"{source}: not imported, more than {TOLERANCE} wrong ({', '.join(wrong)}): {_say(differences)}"
+            f"{source}: not imported, more than {TOLERANCE} wrong ({', '.join(wrong)}): {_words(differences)}"
         )
     facts = {
         "imported": source.name,
@@ -165,7 +165,7 @@ def _differences(
     return {name: float(np.abs(a.numpy() - b).max() / np.abs(b).max()) for name, (a, b) in pairs.items()}
 
 
-def _say(differences: Mapping[str, float]) -> str:
+def _words(differences: Mapping[str, float]) -> str:
     return "differs by " + ", ".join(f"{value:.1e} ({name})" for name, value in differences.items())
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from discoface_tf2.files import checksum, say
+from discoface_tf2.files import checksum, log
 from discoface_tf2.systems import find_system
 from renderer.files import atomic_folder
 from renderer.layout import CoefficientLayout
@@ -168,7 +168,7 @@ def find_snapshot(path: str | Path) -> Path:
             failures.append(error)
             continue
         for failure in failures:
-            say(f"{failure}: {folder.name} is taken, the one before", sys.stderr)
+            log(f"{failure}: {folder.name} is taken, the one before", sys.stderr)
         return folder
     if failures:
         raise failures[0]

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
-from discoface_tf2.files import digest, say, write_json, write_text
+from discoface_tf2.files import digest, log, write_json, write_text
 from discoface_tf2.generation import (
     GenerationOptions,
     describe,
@@ -104,7 +104,7 @@ def _write_coefficients(path: Path, options: GenerationOptions, model: Model) ->
     if path.is_file():
         if _is_whole(path, options.count):
             return
-        say(f"{path}: not {options.count} records, as it was written; written again", sys.stderr)
+        log(f"{path}: not {options.count} records, as it was written; written again", sys.stderr)
     write_text(path, "".join(json.dumps(record) + "\n" for record in _records(options, model)))
 
 

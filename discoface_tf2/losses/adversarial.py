@@ -32,7 +32,7 @@ def fake_loss(fake_logits: tf.Tensor) -> tf.Tensor:
 
 
 def r1_penalty(discriminator: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tf.Tensor:
-    """Squared gradient norm of the logits at photographs [B, H, W, 3] → [B]; the caller multiplies by gamma / 2.
+    """Squared gradient norm of the logits at real images [B, H, W, 3] → [B]; the caller multiplies by gamma / 2.
 
     Mescheder et al., "Which training methods for GANs do actually converge?", equation 9.
     """

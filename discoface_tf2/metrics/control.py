@@ -1,6 +1,6 @@
 """Does the picture show what was asked? Coefficients and identity, as the perception networks see them.
 
-The networks err on photographs too, so every figure is to be read beside the same figure on held-out photographs whose
+The networks err on real images too, so every figure is to be read beside the same figure on held-out images whose
 coefficients are known.
 """
 

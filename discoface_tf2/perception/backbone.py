@@ -1,6 +1,6 @@
 """What the three bundled networks share: a small residual trunk without normalisation, and the change of image size.
 
-Normalisation is left out on purpose. The networks are trained on synthetic photographs and then asked about generated
+Normalisation is left out on purpose. The networks are trained on synthetic images and then asked about generated
 images; statistics of one population, stored in a batch normalisation, are wrong for the other. Residual branches that
 start at zero (Zhang et al., "Fixup initialization", 2019) train as quickly at this depth.
 """

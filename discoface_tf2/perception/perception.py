@@ -120,7 +120,7 @@ class Perception:
         """Raises ValueError with one line unless the coefficients are those of a face model of this layout."""
         if self.layout == layout:
             return
-        advice = "Train the networks on photographs of this face model: train_perception.py"
+        advice = "Train the networks on images of this face model: train_perception.py"
         if isinstance(self.reconstruction, RNet):
             advice = (
                 "R-Net answers in the Basel model's coefficients only: use that face model, or another reconstruction "
@@ -134,7 +134,7 @@ class Perception:
     def require_face_model(self, face_model: FaceModel, folder: str | Path) -> None:
         """Raises ValueError with one line unless the coefficients are those of this face model, as far as is noted."""
         self.require_layout(face_model.layout, folder)
-        advice = "Train the networks on photographs of this face model: train_perception.py"
+        advice = "Train the networks on images of this face model: train_perception.py"
         require_same_face_model(folder, self.face_model_checksum, self.face_model, face_model, advice)
 
 

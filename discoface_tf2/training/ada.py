@@ -1,8 +1,8 @@
 """Adaptive discriminator augmentation: how often the discriminator's images are augmented follows its overfitting.
 
-Karras et al., "Training generative adversarial networks with limited data" (NeurIPS 2020). With few photographs the
-discriminator learns them by heart. So it sees augmented images only, photographs and generated ones alike, each
-transformation with probability p; p rises while r_t = E[sign(D(photographs))] is above its target and falls while it
+Karras et al., "Training generative adversarial networks with limited data" (NeurIPS 2020). With few real images the
+discriminator learns them by heart. So it sees augmented images only, real and generated ones alike, each
+transformation with probability p; p rises while r_t = E[sign(D(real))] is above its target and falls while it
 is below. The generator's other losses see its images as they are.
 """
 
@@ -42,7 +42,7 @@ class AdaptiveAugment:
         return augment(images, draw_transformation(normals, strength, size, self.config.ada_pipe))
 
     def update(self, mean_sign: tf.Tensor) -> dict[str, tf.Tensor]:
-        """After each step, in cross-replica context: the mean sign of D(photographs) over the global batch.
+        """After each step, in cross-replica context: the mean sign of D(real) over the global batch.
 
         Every `ada_interval` steps p moves by one unit in `ada_kimg`, up or down. Returns p and r_t as terms to show.
         """

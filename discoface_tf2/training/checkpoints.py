@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from discoface_tf2.files import say
+from discoface_tf2.files import log
 from renderer.files import flush, require_room
 
 _INDEX = re.compile(r"ckpt-(\d+)\.index")
@@ -72,7 +72,7 @@ class Checkpoints:
                 failures.append((number, f"{path}: this checkpoint cannot be read ({_reason(error)})"))
                 continue
             for _, line in failures:
-                say(f"{line}; going on from the one before", sys.stderr)
+                log(f"{line}; going on from the one before", sys.stderr)
             self._damaged = [failed for failed, _ in failures]
             return number
         if failures:

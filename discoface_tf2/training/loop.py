@@ -16,7 +16,7 @@ import tensorflow as tf
 from discoface_tf2 import model_io
 from discoface_tf2.config import Monitoring, TrainingConfig
 from discoface_tf2.face_model_option import SHORT, face_model_note, require_same_face_model
-from discoface_tf2.files import digest, say
+from discoface_tf2.files import digest, log
 from discoface_tf2.perception import Perception
 from discoface_tf2.perception.perception import weights_digest
 from discoface_tf2.systems import find_system
@@ -31,7 +31,7 @@ from discoface_tf2.training.distribution import (
 )
 from discoface_tf2.training.guard import Stopped, StopSignals
 from discoface_tf2.training.run_folder import flatten, open_run, own_folder
-from discoface_tf2.training.saving import Saver
+from discoface_tf2.training.saver import Saver
 from discoface_tf2.training.state import TrainingState, foreign_network
 from discoface_tf2.training.steps import TrainingStep
 from discoface_tf2.training.summaries import Summaries
@@ -178,11 +178,11 @@ class _Run:
         resumed = self.saver.restore()
         self.agreement.require_same("checkpoint", _fingerprint(state))
         if resumed:
-            self._say(f"{self.directory}: going on from {state.kimg:g} kimg")
+            self._log(f"{self.directory}: going on from {state.kimg:g} kimg")
         shown = int(state.images.numpy())
         snapshot = model_io.snapshot_path(self.directory, state.kimg)
         if shown >= total and snapshot.is_dir():
-            self._say(f"{self.directory}: {state.kimg:g} of {config.kimg:g} kimg are done; nothing to do")
+            self._log(f"{self.directory}: {state.kimg:g} of {config.kimg:g} kimg are done; nothing to do")
             return snapshot
         batches = distributed_batches(self.strategy, records, shown, batch)
         rows = next(batches)
@@ -211,7 +211,7 @@ class _Run:
                 signum = self.agreement.stop(stop.received, shown // batch)
                 if signum is not None and shown < total:
                     self._save(shown)
-                    self._say(f"stopped at {state.kimg:g} kimg; the same command goes on from here")
+                    self._log(f"stopped at {state.kimg:g} kimg; the same command goes on from here")
                     raise Stopped(signum)
                 if shown < total:
                     rows = next(batches)
@@ -223,9 +223,9 @@ class _Run:
         interval = interval_kimg * 1000
         return shown >= self.total or shown // interval != (shown - self.config.batch_size) // interval
 
-    def _say(self, text: str) -> None:
+    def _log(self, text: str) -> None:
         if self.chief:
-            say(text)
+            log(text)
 
     def _grid(self, rows: Batch) -> None:
         if self.summaries is None:
@@ -234,7 +234,7 @@ class _Run:
         try:
             self.summaries.grid(self.state, np.concatenate([part.numpy() for part in parts]), self.state.kimg)
         except OSError as error:  # a full disk: pictures can be missed, the run cannot
-            say(f"no grid at {self.state.kimg:g} kimg ({error})", sys.stderr)
+            log(f"no grid at {self.state.kimg:g} kimg ({error})", sys.stderr)
 
     def _measure(self, final: bool = False) -> None:
         if self.summaries is None:
@@ -242,7 +242,7 @@ class _Run:
         try:
             self.summaries.metrics(self.state, final)
         except OSError as error:
-            say(f"no figures at {self.state.kimg:g} kimg ({error})", sys.stderr)
+            log(f"no figures at {self.state.kimg:g} kimg ({error})", sys.stderr)
 
     def _report(self, phase: str, shown: int) -> None:
         self._require_finite(shown)
@@ -256,12 +256,12 @@ class _Run:
             told = {name: value for name, value in means.items() if not name.startswith("gradient_")}
             shares = "  ".join(f"{name} {value:.3g}" for name, value in told.items())
             progress = f"{shown / 1000:8.1f} / {self.total / 1000:g} kimg  {phase}  {rate:6.1f} sec/kimg  {left} left"
-            say(f"{progress}  {shares}")
+            log(f"{progress}  {shares}")
         try:
             self.summaries.tick(phase, means, self.step.objective.weights(phase), self.state, rate)
         except OSError as error:  # said once: every status line tries again
             if not self.missed:
-                say(f"no curves from {self.state.kimg:g} kimg on ({error}); training goes on without", sys.stderr)
+                log(f"no curves from {self.state.kimg:g} kimg on ({error}); training goes on without", sys.stderr)
             self.missed = True
         else:
             self.missed = False

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from discoface_tf2.files import say, write_json
+from discoface_tf2.files import log, write_json
 from discoface_tf2.training.guard import LOCK, only_process
 
 OPTIONS = "options.json"
@@ -111,7 +111,7 @@ def _compare_assets(directory: Path, theirs: dict[str, Any], ours: dict[str, Any
         elif own is not None:
             unknown.append(name)
     if unknown:
-        say(
+        log(
             f"{directory}: does not say what was in its {', '.join(unknown)}; taken to be what is there now", sys.stderr
         )
     return different, free

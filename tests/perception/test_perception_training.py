@@ -159,7 +159,7 @@ def test_recipe_trains_reports_and_resumes(samples, face, tmp_path, capsys):
     perception = Perception.load(tmp_path)
     assert perception.report == report == json.loads((tmp_path / "report.json").read_text())
     assert perception.face_model == "toy"
-    held_out = report["networks"]["reconstruction"]["held_out"]["photographs"]
+    held_out = report["networks"]["reconstruction"]["held_out"]["images"]
     assert held_out["samples"] == 12 and held_out["pose_degrees"].keys() == {"pitch", "yaw", "roll"}
     assert report["networks"]["identity"]["held_out"]["masked_to_render"]["verification_accuracy"] <= 1
     assert report["networks"]["parsing"]["held_out"]["iou"].keys() == {"background", "skin", "hair"}

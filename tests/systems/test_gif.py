@@ -104,7 +104,7 @@ def test_every_condition_trains_and_moves_every_weight(condition, make_step, bat
     terms = {}
     for number in range(2):
         terms |= {**step(batch, "adversarial"), **step.penalties(batch, "adversarial", number)}
-    assert set(terms) == {"generator", "discriminator", "score_real", "score_fake", "image_l1", "r1", "texture"}
+    assert set(terms) == {"generator", "discriminator", "logits_real", "logits_fake", "image_l1", "r1", "texture"}
     assert all(np.isfinite(float(value)) for value in terms.values())
     for name, network in networks.items():
         still = [v.path for v, was in zip(network.trainable_variables, before[name], strict=True)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from discoface_tf2 import files, model_io
 from discoface_tf2.model import load
 from discoface_tf2.training.checkpoints import Checkpoints
-from discoface_tf2.training.saving import Saver
+from discoface_tf2.training.saver import Saver
 from discoface_tf2.training.state import TrainingState
 from tests.helpers.tiny_training import tiny_config
 

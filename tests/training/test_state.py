@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from discoface_tf2.training.saving import Saver
+from discoface_tf2.training.saver import Saver
 from discoface_tf2.training.state import TrainingState
 from tests.helpers.tiny_training import LAYOUT, tiny_config
 

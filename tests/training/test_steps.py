@@ -173,8 +173,8 @@ def test_every_term_is_there_and_everything_moves(make_step, stage, phase):
     state = step.state
     before = [v.numpy() for v in state.generator.trainable_variables]
     terms = {**step(BATCH, phase), **step.penalties(BATCH, phase, 0)}
-    expected = {"generator", "discriminator", "identity", "landmarks", "lighting", "skin", "expression", "score_real",
-                "score_fake", "image_l1", "r1", "path_length", "mean_path_length"}  # fmt: skip
+    expected = {"generator", "discriminator", "identity", "landmarks", "lighting", "skin", "expression", "logits_real",
+                "logits_fake", "image_l1", "r1", "path_length", "mean_path_length"}  # fmt: skip
     assert set(terms) == expected | ({"expression_warp", "lighting_change"} if stage == 2 else set())
     assert all(np.isfinite(float(value)) for value in terms.values())
     assert int(state.images) == 4
@@ -193,7 +193,7 @@ def test_what_has_no_weight_is_not_computed(make_step, monkeypatch):
         type(step.objective.imitation.perception.reconstruction), "call", lambda *_: seen.append("coefficients")
     )
     terms = step(BATCH, "imitative")
-    assert set(terms) == {"generator", "discriminator", "identity", "score_real", "score_fake"} and not seen
+    assert set(terms) == {"generator", "discriminator", "identity", "logits_real", "logits_fake"} and not seen
     bare = make_step(tiny_config(w_identity=0.0, **{f"w_{name}": weight for name, weight in weights.items()}))
     monkeypatch.setattr(type(bare.objective.renderer), "__call__", lambda *_: seen.append("render"))
     assert set(bare(BATCH, "imitative")) == set(terms) - {"identity"} and not seen

@@ -34,10 +34,10 @@ def masked(images: np.ndarray, masks: np.ndarray) -> np.ndarray:
 
 
 def report_reconstruction(network: Reconstruction, held_out: Samples, landmarks: Landmarks) -> dict[str, Any]:
-    """Errors on photographs, and on renders; see `_coefficient_errors`."""
+    """Errors on images, and on renders; see `_coefficient_errors`."""
     result = {}
     for kind, images, actual in (
-        ("photographs", held_out.images, held_out.coefficients),
+        ("images", held_out.images, held_out.coefficients),
         ("renders", held_out.renders, held_out.render_coefficients),
     ):
         if images is not None and actual is not None:
@@ -71,15 +71,15 @@ def _coefficient_errors(
 def report_identity(network: Identity, held_out: Samples, seed: int, pairs: int = 2000) -> dict[str, Any]:
     """Verification accuracy on balanced pairs of held-out subjects, and mean cosines, for three kinds of pairs.
 
-    `photographs`: two photographs. `masked`: two photographs, black outside the rendered face. `masked_to_render`: a
-    masked photograph and a render of the same identity in another pose, expression and light (what the imitative loss
-    compares; a lone photograph of its subject counts here too).
+    `images`: two images. `masked`: two images, black outside the rendered face. `masked_to_render`: a
+    masked image and a render of the same identity in another pose, expression and light (what the imitative loss
+    compares; a lone image of its subject counts here too).
     """
     photos = predict(network, held_out.images)
     result: dict[str, Any] = {"pairs": 2 * pairs, "subjects": len(np.unique(held_out.subjects))}
     rng = np.random.default_rng([seed, 3])
     same, different = _pairs(held_out.subjects, pairs, rng, distinct=True)
-    kinds = {"photographs": (photos, photos, same, different)}
+    kinds = {"images": (photos, photos, same, different)}
     if held_out.face_masks is not None and held_out.renders is not None:
         faces = predict(network, masked(held_out.images, held_out.face_masks))
         renders = predict(network, held_out.renders)
@@ -87,7 +87,7 @@ def report_identity(network: Identity, held_out: Samples, seed: int, pairs: int 
         kinds["masked_to_render"] = (faces, renders, *_pairs(held_out.subjects, pairs, rng, distinct=False))
     for kind, (first, second, alike, unlike) in kinds.items():
         if len(alike) < 2:
-            result[kind] = None  # no subject has two photographs
+            result[kind] = None  # no subject has two images
             continue
         cosines = [np.sum(first[rows[:, 0]] * second[rows[:, 1]], -1) for rows in (alike, unlike)]
         accuracy, threshold = scores.verification_accuracy(*cosines)
@@ -126,10 +126,10 @@ def report_parsing(network: Parsing, held_out: Samples) -> dict[str, Any]:
 
 
 def sheet(networks: dict[str, keras.Model], held_out: Samples, draw: Draw, columns: int = 12) -> np.ndarray:
-    """Held-out photographs and what the networks see in them, [rows * S, columns * S, 3] uint8.
+    """Held-out images and what the networks see in them, [rows * S, columns * S, 3] uint8.
 
-    Rows: photograph; the renderer's picture of its true coefficients; of the predicted ones; predicted classes over the
-    photograph. The last two only for networks that are there.
+    Rows: image; the renderer's picture of its true coefficients; of the predicted ones; predicted classes over the
+    image. The last two only for networks that are there.
     """
     rows = np.linspace(0, len(held_out) - 1, min(columns, len(held_out))).astype(int)
     images = held_out.images[rows]

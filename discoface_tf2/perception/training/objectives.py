@@ -27,7 +27,7 @@ Landmarks = Callable[[tf.Tensor], tf.Tensor]  # coefficients [B, size] → [B, 6
 GROUP_WEIGHTS = {"shape": 0.5, "texture": 0.7, "expression": 1.0, "angles": 3.0, "lighting": 1.5}
 LANDMARK_WEIGHT = 100.0  # of the mean squared distance in units of the eye distance: 4 % is then 0.16
 TEMPERATURE = 0.1  # of the contrastive loss
-# shares of (photograph, other background, face on black, render); see Views.faces
+# shares of (image, other background, face on black, render); see Views.faces
 RECONSTRUCTION_SHARES = (0.55, 0.15, 0.1, 0.2)
 IDENTITY_SHARES = (0.25, 0.1, 0.35, 0.3)
 
@@ -79,7 +79,7 @@ class ReconstructionObjective:
 class IdentityObjective:
     """Supervised contrastive loss (Khosla et al., 2020) over several views of each subject.
 
-    The views of a subject differ in pose, expression, light, background, and in being a photograph, a masked one or a
+    The views of a subject differ in pose, expression, light, background, and in being a image, a masked one or a
     render, so what they share is the person. The embedding must also give, linearly, the standardised identity
     coefficients: far more to learn from per picture than who is who.
     """

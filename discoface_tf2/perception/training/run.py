@@ -81,7 +81,7 @@ def make_draw(renderer: FaceRenderer) -> Callable[[np.ndarray], tuple[np.ndarray
 
 
 def train(
-    samples: Samples,  # photographs without renders; these are drawn here
+    samples: Samples,  # images without renders; these are drawn here
     face_model: FaceModel,
     out: str | Path,  # the perception folder; created
     *,
@@ -121,7 +121,7 @@ def train(
         training, test = samples.with_renders(draw, seed).split(held_out, seed)
         views = Views(training, mirror_matrix(face_model))
         print(
-            f"training on {len(training)} photographs, {len(test)} of other subjects held out, "
+            f"training on {len(training)} images, {len(test)} of other subjects held out, "
             f"{'mirrored half of the time' if views.mirror is not None else 'not mirrored: the face model is lopsided'}"
         )
         for name in missing:

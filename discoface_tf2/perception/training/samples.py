@@ -1,4 +1,4 @@
-"""Labelled photographs in memory, and the several views of each that the networks are trained on."""
+"""Labelled images in memory, and the several views of each that the networks are trained on."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Draw = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # coefficients [B,
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """N photographs of S x S pixels with their labels, and renders that go with them.
+    """N images of S x S pixels with their labels, and renders that go with them.
 
-    A *render* shows the photograph's identity under expression, pose and light of another photograph, so that it is a
+    A *render* shows the image's identity under expression, pose and light of another image, so that it is a
     second, plain view of the same person. Raises ValueError when arrays do not fit each other.
     """
 
@@ -28,8 +28,8 @@ class Samples:
     images: np.ndarray  # [N, S, S, 3] uint8
     masks: np.ndarray  # [N, S, S, 1] uint8: 0 background, 1 skin, 2 hair
     coefficients: np.ndarray  # [N, size] float32
-    subjects: np.ndarray  # [N] int; photographs of one number show one person
-    face_masks: np.ndarray | None = None  # [N, S, S, 1] uint8 in {0, 1}: where the renderer draws the photograph's face
+    subjects: np.ndarray  # [N] int; images of one number show one person
+    face_masks: np.ndarray | None = None  # [N, S, S, 1] uint8 in {0, 1}: where the renderer draws the image's face
     renders: np.ndarray | None = None  # [N, S, S, 3] uint8
     render_masks: np.ndarray | None = None  # [N, S, S, 1] uint8 in {0, 1}
     render_coefficients: np.ndarray | None = None  # [N, size] float32
@@ -68,13 +68,13 @@ class Samples:
         """Training and held-out samples; about `share` of the *subjects*, at least two, are held out."""
         people = np.unique(self.subjects)
         if len(people) < 4:
-            raise ValueError(f"perception: expected photographs of at least 4 subjects. Received: {len(people)}")
+            raise ValueError(f"perception: expected images of at least 4 subjects. Received: {len(people)}")
         held_out = np.random.default_rng([seed, 1]).permutation(people)[: max(2, round(share * len(people)))]
         chosen = np.isin(self.subjects, held_out)
         return self.take(~chosen), self.take(chosen)
 
     def with_renders(self, draw: Draw, seed: int, batch_size: int = 50) -> Samples:
-        """The same samples with face masks, and with renders of each identity under another photograph's rest.
+        """The same samples with face masks, and with renders of each identity under another image's rest.
 
         `draw` takes coefficients [B, size] and returns images [B, S, S, 3] in 0-255 and masks [B, S, S, 1].
         """
@@ -147,9 +147,9 @@ class Views:
     def faces(
         self, rows: tf.Tensor, seed: tf.Tensor, shares: tuple[float, float, float, float]
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Views of the photographs `rows` [B] → images [B, S, S, 3] in [-1, 1] and their λ [B, lambda_size].
+        """Views of the images `rows` [B] → images [B, S, S, 3] in [-1, 1] and their λ [B, lambda_size].
 
-        `shares` of (photograph, person on another background, photograph where the renderer draws the face and black
+        `shares` of (image, person on another background, image where the renderer draws the face and black
         elsewhere, render), which sum to 1. Renders stand on black or on another background.
         """
         batch = rows.shape[0]
@@ -181,7 +181,7 @@ class Views:
         return tf.where(flip, image[:, :, ::-1], image), tf.where(flip[:, 0, 0], tf.matmul(codes, self.mirror), codes)
 
     def parts(self, rows: tf.Tensor, seed: tf.Tensor, swapped: float = 0.25) -> tuple[tf.Tensor, tf.Tensor]:
-        """Photographs [B, S, S, 3] in [-1, 1] and their classes [B, S, S] int32, a share on another background.
+        """Images [B, S, S, 3] in [-1, 1] and their classes [B, S, S] int32, a share on another background.
 
         Flipped and moved by up to 4 pixels together with their classes.
         """

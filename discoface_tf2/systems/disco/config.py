@@ -36,9 +36,9 @@ class LossWeights:
 
 
 # At 64 × 64 small perception networks see expressions worse than pretrained large ones, and landmarks hardly tell them:
-# what the reconstruction network sees of the render's expression is asked for by itself (28 kimg took the correlation
-# with what was asked from 0.0 to 0.4, that of photographs), and a part of the L1 term stays after the warm-up. Exposure
-# and white balance of the photographs move the skin's colour more than the reference's data do, so it counts half.
+# so the expression coefficients that the reconstruction network predicts of image and render are compared (28 kimg took
+# the correlation with the target from 0.0 to 0.4, that of real images), and a part of the L1 term stays after the
+# warm-up. Exposure and white balance move the skin's colour more than the reference's data do, so it counts half.
 _AT_64 = LossWeights(landmarks=1000.0, skin=10.0, expression=20.0, image_l1=5.0)
 # In the first minutes a generator satisfies perception networks with coloured spots sooner than with a mouth, and the
 # full weight of the lighting pairs draws people together: the pixels lead.

@@ -110,10 +110,10 @@ class DiscoObjective(Objective):
             loss = l1 * self.config.weights.warmup_l1
         return {"warmup_l1": l1}, {"imitate": gradients(tape, loss, self.generator)}
 
-    def _adversarial(self, photographs: tf.Tensor, phase: str) -> Update:
+    def _adversarial(self, reals: tf.Tensor, phase: str) -> Update:
         """The discriminator's step and the generator's, from one forward pass."""
         weights, mean = self.imitation.wanted(phase), self.share.mean
-        reals = to_network_range(photographs)
+        reals = to_network_range(reals)
         lambdas, noise = self.sample()
         with tf.GradientTape(persistent=True) as tape:
             fakes = self.generator(tf.concat([lambdas, noise], -1), noise=self._layer_noise(lambdas.shape[0]))
@@ -135,17 +135,17 @@ class DiscoObjective(Objective):
             "generator": gradients(tape, weighted, self.generator),
             "discriminator": gradients(tape, terms["discriminator"], self.discriminator),
         }
-        terms["score_real"], terms["score_fake"] = mean(real_logits[:, 0]), mean(fake_logits[:, 0])
+        terms["logits_real"], terms["logits_fake"] = mean(real_logits[:, 0]), mean(fake_logits[:, 0])
         if self.config.ada_target:
             terms["ada_rt"] = mean(tf.sign(real_logits[:, 0]))
         return terms, updates
 
     # ---- lazy penalties ---------------------------------------------------------------------------------------------
 
-    def _r1(self, photographs: tf.Tensor) -> Update:
+    def _r1(self, reals: tf.Tensor) -> Update:
         network = self.discriminator
         with tf.GradientTape() as tape:
-            reals = to_network_range(photographs)
+            reals = to_network_range(reals)
             penalty = self.share.mean(
                 adversarial.r1_penalty(lambda images: network(self.augment(images, AUGMENT_R1)), reals)
             )

@@ -115,7 +115,7 @@ class GifObjective(Objective):
             "generator": gradients(tape, weighted, self.generator),
             "discriminator": gradients(tape, terms["discriminator"], self.discriminator),
         }
-        terms["score_real"], terms["score_fake"] = mean(real_logits[:, 0]), mean(fake_logits[:, 0])
+        terms["logits_real"], terms["logits_fake"] = mean(real_logits[:, 0]), mean(fake_logits[:, 0])
         if self.config.ada_target:
             terms["ada_rt"] = mean(tf.sign(real_logits[:, 0]))
         return terms, updates

@@ -9,7 +9,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from discoface_tf2 import model_io
-from discoface_tf2.files import say
+from discoface_tf2.files import log
 from discoface_tf2.training.checkpoints import Checkpoints
 from discoface_tf2.training.state import TrainingState
 from renderer.files import require_room
@@ -100,10 +100,10 @@ class Saver:
             self.save(again)
         except OSError as error:
             if not again:
-                say(f"{error}. Training goes on, and tries again at each status line. {self.last_saved()}", sys.stderr)
+                log(f"{error}. Training goes on, and tries again at each status line. {self.last_saved()}", sys.stderr)
         else:
             if again:
-                say(f"{self.directory}: saved at {self.state.kimg:g} kimg; there is room again", sys.stderr)
+                log(f"{self.directory}: saved at {self.state.kimg:g} kimg; there is room again", sys.stderr)
 
     def last_saved(self) -> str:
         """A sentence on what there is to go on from."""
