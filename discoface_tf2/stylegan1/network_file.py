@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from discoface_tf2.stylegan1.pickle_machine import Array, Machine, Network, RefusedError, kind_of, short
+from renderer.unpickling import Array, Machine, Name, Record, RefusedError, kind_of, short
+
+_NETWORK = Name("dnnlib.tflib.network", "Network")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ def read_networks(path: str | Path) -> Networks:
                 f"bytes {start.hex(' ') or 'of nothing'}"
             )
         file.seek(0)
-        machine = Machine(path.stat().st_size)
+        needs = f"A network file needs numpy's arrays and {_NETWORK}"
+        machine = Machine(path.stat().st_size, classes={_NETWORK}, needs=needs)
         try:
             content = machine.run(file)
             if not isinstance(content, tuple | list) or len(content) != 3:
@@ -73,7 +76,7 @@ def _network_state(item: Any, which: str, depth: int, seen: set[int]) -> Network
 
     `seen` has the identities of all arrays so far: each serves once, so that a small file cannot become large.
     """
-    state = item.state if type(item) is Network else None
+    state = item.state if type(item) is Record else None
     if state is None or depth > 2:  # parts that hold themselves would never end
         raise RefusedError(f"expected a network at {which}. Received: {kind_of(item)}")
     name, options, parts = state.get("name"), state.get("static_kwargs"), state.get("components")

@@ -149,7 +149,7 @@ ENCODE = b"c_codecs\nencode\n"
          + b"\x86Rtb.", "with 0 bytes"),
         (ARRAY + b"Nb.", "a numpy array that is not of plain numbers"),
         (ARRAY + b"}" + text("__class__") + b"Nsb.", "a numpy array that is not of plain numbers"),
-        (NETWORK + b")\x81}b}b.", "a state for a network"),  # a second state
+        (NETWORK + b")\x81}b}b.", "a state for an object of dnnlib.tflib.network.Network"),  # a second state
         (b"}" + text("x") + b"b.", "a state for a dict"),
         (b"}K\x01K\x02s.", "a record with texts as keys"),
         (b"K\x01K\x02a.", "a list was expected"),
