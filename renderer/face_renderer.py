@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-import numpy as np
 import tensorflow as tf
 from tensorflow_graphics.rendering import framebuffer as fb
 
 from renderer.camera import Camera, Projection
 from renderer.face_model import FaceModel
+from renderer.geometry import Geometry, Linear
 from renderer.lighting import shade
 from renderer.normals import one_rings, vertex_normals
 from renderer.pose import rotate, rotation_matrix
@@ -68,12 +68,9 @@ class FaceRenderer(tf.Module):
         # Normals come from all triangles, so that the border of the face is shaded like the rest of it.
         self._welded = None if face_model.welded is None else tf.constant(face_model.welded, tf.int32)
         self.adjacency = one_rings(triangles if face_model.welded is None else face_model.welded[triangles])
-        centre = np.asarray(face_model.manifest.get("centre", face_model.mean_shape.mean(0)), np.float32)
-        mean_shape = face_model.mean_shape - centre
-        shape_basis = np.concatenate([face_model.shape_basis, face_model.expression_basis], -1)
-        self._shape = _Linear(mean_shape, shape_basis)
-        self._texture = _Linear(face_model.mean_texture, face_model.texture_basis)
-        self._landmarks = _Linear(mean_shape[face_model.landmarks], shape_basis[face_model.landmarks])
+        self._shape = Geometry(face_model)
+        self._landmarks = Geometry(face_model, face_model.landmarks)
+        self._texture = Linear(face_model.mean_texture, face_model.texture_basis)
         texture_map = face_model.texture_map
         self.texture_sampler = None if texture_map is None else TextureSampler(texture_map, self.camera.image_size)
         self._uv = tf.constant(face_model.uv, tf.float32)
@@ -186,15 +183,3 @@ def upright(framebuffer: fb.Framebuffer) -> fb.Framebuffer:
 def _batch(matrices: tf.Tensor) -> tf.Tensor:
     """[B, 4, 4] of [4, 4] or [B, 4, 4]."""
     return matrices[None] if matrices.shape.rank == 2 else matrices
-
-
-class _Linear(tf.Module):
-    """mean + basis · weights: `mean` [N, 3] and `basis` [N, 3, K] take [B, K] to [B, N, 3]."""
-
-    def __init__(self, mean: np.ndarray, basis: np.ndarray):
-        super().__init__()
-        self.mean = tf.constant(mean, tf.float32)
-        self.matrix = tf.constant(basis.reshape(-1, basis.shape[-1]).T, tf.float32)  # [K, 3·N]
-
-    def __call__(self, weights: tf.Tensor) -> tf.Tensor:
-        return self.mean + tf.reshape(tf.matmul(weights, self.matrix), [-1, *self.mean.shape])

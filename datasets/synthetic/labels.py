@@ -96,7 +96,8 @@ class LabelDistribution:
         """[expression] float32: one of the combinations by the names of the actions, else normal."""
         names, size = [_house_names(name) for name in model.expression_names], model.layout.expression
         if not any(_is(name, _ACTIONS) for name in names):
-            return (np.clip(rng.normal(size=size), -3, 3) * model.expression_std).astype(np.float32)
+            drawn = np.clip(rng.normal(size=size), -3, 3) * model.expression_std
+            return np.where(model.one_way_expressions, np.abs(drawn), drawn).astype(np.float32)
         chances = np.array([chance for chance, _ in self.combinations.values()])
         kind = list(self.combinations)[rng.choice(len(chances), p=chances / chances.sum())]
         tilt = rng.uniform(-self.expression_asymmetry, self.expression_asymmetry)

@@ -106,6 +106,11 @@ def test_models_without_names_get_normal_expressions(tiny_face_model):
     rng = np.random.default_rng(6)
     drawn = np.array([LAW.expression(tiny_face_model, rng) for _ in range(3000)])
     np.testing.assert_allclose(drawn.std(0), tiny_face_model.expression_std, rtol=0.07)
+    one_way = dataclasses.replace(tiny_face_model, manifest={"one_way": ["expression_1"]})
+    same = np.array([LAW.expression(one_way, np.random.default_rng(seed)) for seed in range(50)])
+    drawn = np.array([LAW.expression(tiny_face_model, np.random.default_rng(seed)) for seed in range(50)])
+    drawn[:, 1] = np.abs(drawn[:, 1])
+    np.testing.assert_array_equal(same, drawn)
 
 
 def test_an_image_keeps_its_identity_and_is_not_moved(tiny_face_model):
