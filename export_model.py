@@ -36,11 +36,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     # TensorFlow takes seconds to import, so usage errors come before it.
     from discoface_tf2.export import export_saved_model
-    from discoface_tf2.model_io import load_model, load_sampler
+    from discoface_tf2.model import load
 
-    model = load_model(args.model)
+    model = load(args.model, face_model=args.face_model, vae_dir=args.vae_dir)
     require_face_model(args.face_model, model.layout, args.model, model.facts)
-    difference = export_saved_model(args.out, model, load_sampler(model, args.vae_dir), truncation=args.truncation)
+    difference = export_saved_model(args.out, model, truncation=args.truncation)
     print(f"{args.out}: SavedModel of {model.folder}; loaded back, its images differ by at most {difference:.2g}")
 
 

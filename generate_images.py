@@ -56,13 +56,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
 
     # TensorFlow takes seconds to import, so usage errors come before it.
-    from discoface_tf2.model_io import load_model
+    from discoface_tf2.model import load
     from discoface_tf2.pictures import write_pictures
 
     options = GenerationOptions(args.factor, args.subject, args.variation, args.seed, args.truncation)
-    model = load_model(args.model)
+    model = load(args.model, face_model=args.face_model, vae_dir=args.vae_dir)
     require_face_model(args.face_model, model.layout, args.model, model.facts)
-    sheet = write_pictures(args.out, options, model, vae_dir=args.vae_dir, batch_size=args.batch_size)
+    sheet = write_pictures(args.out, options, model, batch_size=args.batch_size)
     print(f"{options.count} images of {model.folder}; sheet: {sheet}")
 
 

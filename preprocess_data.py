@@ -50,7 +50,7 @@ def make_preparer(face_model: str, perception: str | None, out: str, settings: S
     model = load_face_model(face_model)
     reconstruction = None
     if perception is not None:
-        from discoface_tf2.perception.photographs import CropReconstruction
+        from discoface_tf2.perception.crops import CropReconstruction
 
         reconstruction = CropReconstruction(perception, model)
     return Preparer(model, Path(out), settings, reconstruction)
@@ -187,7 +187,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if any(photograph.landmarks is None for photograph in search.photographs):
         weight_files()  # the detector will be needed
     if perception is not None:  # before anything is made
-        from discoface_tf2.perception.photographs import CropReconstruction
+        from discoface_tf2.perception.crops import CropReconstruction
 
         CropReconstruction(perception, model)
     print(f"coefficients: {'unknown (no perception networks)' if perception is None else f'by {perception}'}")

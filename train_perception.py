@@ -20,9 +20,9 @@ if __name__ == "__main__":
 import numpy as np
 
 from datasets.records import clear_read_errors, load_dataset, read_manifest
-from discoface_tf2.perception.bundle import NETWORKS
-from discoface_tf2.perception.recipe import PRESETS, budgets, train
-from discoface_tf2.perception.samples import Samples
+from discoface_tf2.perception.perception import NETWORKS
+from discoface_tf2.perception.training.run import PRESETS, budgets, train
+from discoface_tf2.perception.training.samples import Samples
 from renderer import load_face_model
 from renderer.options import SEED, Range, add_dry_run, positive, print_options, whole
 

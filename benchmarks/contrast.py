@@ -113,7 +113,7 @@ def snapshot_at(run: Path, kimg: float) -> Path:
     """The run's first snapshot after `kimg` thousand images. Raises ValueError when there is none."""
     from discoface_tf2.model_io import read_manifest, snapshots
 
-    later = [folder for folder in snapshots(run) if read_manifest(folder)[3]["kimg"] >= kimg]
+    later = [folder for folder in snapshots(run) if read_manifest(folder).facts["kimg"] >= kimg]
     if not later:
         raise ValueError(f"{run}: expected a snapshot after {kimg:g} kimg. Delete the folder to make it anew")
     return later[-1]
@@ -145,13 +145,12 @@ def measure_snapshot(snapshot: Path, judge: Any, renderer: Any, subjects: int) -
     """The figures of a snapshot."""
     import tensorflow as tf
 
-    from discoface_tf2.generation import FaceGenerator, GenerationOptions, generate
+    from discoface_tf2.generation import GenerationOptions, generate
     from discoface_tf2.metrics.protocols import Control
-    from discoface_tf2.model_io import load_model, load_sampler
+    from discoface_tf2.model import load
 
-    model = load_model(snapshot)
-    sampler = load_sampler(model)
-    faces = FaceGenerator.of(model, sampler)
+    model = load(snapshot)
+    faces, sampler = model.faces, model.sampler
     masks_of = tf.function(lambda coefficients: renderer(coefficients).mask)
     figures: Figures = {}
     for factor in VARIED:

@@ -21,19 +21,19 @@ if __name__ == "__main__":
 import numpy as np
 
 from benchmarks.renderer import measure_call
-from discoface_tf2.config import PRESETS, make_config
-from discoface_tf2.generation import FaceGenerator
-from discoface_tf2.model_io import load_model
-from discoface_tf2.networks.config import build_generator
-from discoface_tf2.training.state import network_config
+from discoface_tf2.model import load
+from discoface_tf2.systems import find_system
+from discoface_tf2.systems.base import FaceGenerator
+from discoface_tf2.systems.disco.config import PRESETS, DiscoConfig
 from renderer import load_face_model
 
 
 def untrained(preset: str, dtype: str) -> FaceGenerator:
     """A generator of a preset's sizes for the built-in face model."""
-    config, layout = make_config(preset, 1), load_face_model("builtin").layout
-    networks = network_config(config, layout.lambda_size)
-    return FaceGenerator(build_generator(networks, dtype=dtype), layout, config.noise_dim, np.zeros(networks.w_dim))
+    config, system, layout = DiscoConfig.make(preset, 1), find_system("disco"), load_face_model("builtin").layout
+    sizes = system.network_sizes(config, layout)
+    generator = system.architectures["stylegan2"].build_generator(sizes, dtype=dtype)
+    return system.faces(generator, layout, config.noise_dim, np.zeros(sizes.w_dim))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -48,11 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if min(*args.batch, args.repeats) < 1:
         parser.error("--batch and --repeats should be 1 or more")
-    if args.model:
-        model = load_model(args.model)
-        faces = FaceGenerator(model.generator, model.layout, model.noise_dim, np.zeros(model.config.w_dim))
-    else:
-        faces = untrained(args.preset, args.dtype)
+    faces = load(args.model).faces if args.model else untrained(args.preset, args.dtype)
     print(f"{'batch':>6s}{'images/s':>10s}{'ms/image':>10s}{'cpu ms/image':>14s}{'memory':>10s}")
     random = np.random.default_rng(0)
     for batch in args.batch:

@@ -47,8 +47,8 @@ from datasets.alignment import align, five_landmarks, generator_box, read_landma
 from datasets.photographs.finding import find_photographs
 from datasets.photographs.placement import FaceLandmarks, Placement, fit_pose
 from datasets.photographs.reading import read_photograph
-from discoface_tf2.perception.bundle import MANIFEST, Perception, load_weights
 from discoface_tf2.perception.parsing import CLASSES, Parsing
+from discoface_tf2.perception.perception import MANIFEST, Perception, load_weights
 from discoface_tf2.perception.reconstruction import Reconstruction
 from renderer import FaceModel, FaceRenderer, load_face_model
 from renderer.camera import Camera

@@ -21,9 +21,9 @@ if __name__ == "__main__":
 
 import tensorflow as tf
 
-from discoface_tf2.architectures import build_discriminator, build_generator
-from discoface_tf2.config import PRESETS, TrainingConfig, make_config
-from discoface_tf2.training.state import network_config
+from discoface_tf2.networks.stylegan2 import build_discriminator, build_generator
+from discoface_tf2.systems import find_system
+from discoface_tf2.systems.disco.config import PRESETS, DiscoConfig
 from renderer import load_face_model
 
 MB = 1e6
@@ -37,7 +37,7 @@ LINKS = {  # bytes a second
 }
 
 
-def gradient_bytes(config: TrainingConfig, generator: int, discriminator: int) -> float:
+def gradient_bytes(config: DiscoConfig, generator: int, discriminator: int) -> float:
     """Bytes of float32 gradients a step, for so many parameters: one update of each network, and the lazy penalties'.
 
     The mean over the steps: R1 adds an update of the discriminator every `r1_interval` steps, path length one of the
@@ -88,15 +88,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--efficiency", choices=tuple(PRESETS), default="ffhq256", help="default: ffhq256")
     parser.add_argument("--input_size", type=int, help="of the mapping; default the built-in face model's, with noise")
     args = parser.parse_args(argv)
-    lambda_size = load_face_model("builtin").layout.lambda_size
+    layout = load_face_model("builtin").layout
     print(
         "preset         size    mapping   synthesis discriminator  GFLOP G  GFLOP D  "
         f"MB of gradients per step; sent by each of {_DEVICES}"
     )
     summed = {}
     for preset in args.preset or PRESETS:
-        config = make_config(preset, 1)
-        sizes = network_config(config, lambda_size)
+        config = DiscoConfig.make(preset, 1)
+        sizes = find_system("disco").network_sizes(config, layout)
         if args.input_size is not None:
             sizes = replace(sizes, input_size=args.input_size)
         networks = build_generator(sizes), build_discriminator(sizes)

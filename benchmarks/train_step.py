@@ -4,11 +4,11 @@
     python -m benchmarks.train_step --preset demo64 --dtype mixed_bfloat16
     python -m benchmarks.train_step --preset ffhq256 --batch_size 8 --jit_compile
 
-Three steps are timed in turn, so that a machine that slows down slows all three: `bare` (generator, discriminator and
-R1, without renderer and perception), `stage 1` and `stage 2`. Then each part by itself, forward and backward as the
-step runs it: the parts' sum may exceed the step, where TensorFlow runs two at once. Networks are untrained and
-photographs noise, which costs the same. `cpu` is the processor time of all threads: a busy machine disturbs it less
-than the wall clock. Run it with -m.
+Steps are timed in turn, so that a machine that slows down slows them all: `bare` (generator, discriminator and R1,
+without renderer and perception), `stage 1` and `stage 2` of disco, and `gif` with its texture loss every fourth step.
+Then each part of stage 1 by itself, forward and backward as the step runs it: the parts' sum may exceed the step, where
+TensorFlow runs two at once. Networks are untrained and real images noise, which costs the same. `cpu` is the processor
+time of all threads: a busy machine disturbs it less than the wall clock. Run it with -m.
 """
 
 from __future__ import annotations
@@ -31,44 +31,56 @@ import tensorflow as tf
 
 from datasets.reader import load_dataset
 from datasets.records import Manifest, Record, RecordWriter
-from discoface_tf2.config import PRESETS, TrainingConfig, make_config
+from discoface_tf2.config import TrainingConfig
+from discoface_tf2.losses.pixels import to_network_range
 from discoface_tf2.perception import Perception
+from discoface_tf2.systems.base import Batch, Tools
+from discoface_tf2.systems.disco.config import PRESETS, DiscoConfig
+from discoface_tf2.systems.gif.config import GifConfig
 from discoface_tf2.training.distribution import make_strategy
-from discoface_tf2.training.pixels import to_network_range
 from discoface_tf2.training.state import TrainingState
 from discoface_tf2.training.steps import TrainingStep
 from discoface_tf2.training.summaries import memory
-from renderer import FaceRenderer, load_face_model
+from renderer import FaceModel, load_face_model
 from vae import FACTORS, FactorConfig, FactorSampler, FactorVAE
 from vae.model import LATENT_SIZES, WIDTHS
 
 BARE = dict(channel_base=64 * 64, channel_max=64, mapping_layers=4, mapping_width=256, batch_size=16)
-_STAGES = {"bare": (1, "warmup"), "stage 1": (1, "imitative"), "stage 2": (2, "contrastive")}
+_STAGES = {"bare": (1, "warmup"), "stage 1": (1, "imitative"), "stage 2": (2, "contrastive"), "gif": (1, "adversarial")}
 
 
-def made_up_assets(config: TrainingConfig, face_model: str) -> tuple[FactorSampler, FaceRenderer, Perception]:
-    """Untrained VAEs and perception networks of the usual sizes, and the renderer."""
+def made_up_tools(config: TrainingConfig, face_model: str) -> Tools:
+    """Untrained VAEs and perception networks of the usual sizes, and the face model."""
     model = load_face_model(face_model)
     layout = model.layout
     vaes = {f: FactorVAE(FactorConfig(f, layout.factor_size(f), LATENT_SIZES[f], WIDTHS[f])) for f in FACTORS}
     perception = Perception.new(layout, image_size=min(config.resolution, 224), face_model=face_model)
     for network in (perception.reconstruction, perception.identity, perception.parsing):
         network.trainable = False
-    return FactorSampler(vaes, layout.to_dict()), FaceRenderer(model, config.resolution), perception
+    return Tools(model, FactorSampler(vaes, layout.to_dict()), perception)
 
 
-def noise_photographs(folder: Path, config: TrainingConfig, count: int = 512) -> tf.data.Dataset:
-    """A dataset of noise, written, then read as a run reads its photographs: in memory where it is small."""
+def noise_images(folder: Path, config: TrainingConfig, model: FaceModel, count: int = 512) -> tf.data.Dataset:
+    """A dataset of noise, written, then read as a run reads its records: in memory where it is small."""
     size, random = config.resolution, np.random.default_rng(0)
-    writer = RecordWriter(folder, Manifest(image_size=size, shards=1, options={"program": "benchmarks.train_step"}))
+    manifest = Manifest(size, 1, ("image", "coefficients", "subject"), model.layout, options={"program": "benchmarks"})
+    writer = RecordWriter(folder, manifest)
     pixels = random.integers(0, 256, [count, size, size, 3], np.uint8)
-    writer.write_shard(0, (Record.from_arrays(image, name=str(k)) for k, image in enumerate(pixels)))
+    coefficients = random.normal(0, 0.1, [count, model.layout.size]).astype(np.float32)
+    writer.write_shard(0, (Record.from_arrays(image, name=str(k), coefficients=coefficients[k], subject=k)
+                           for k, image in enumerate(pixels)))  # fmt: skip
     writer.finish()
-    dataset = load_dataset(folder, batch_size=config.batch_size, mirror=True)
-    return dataset.map(lambda example: example["image"])
+    return load_dataset(folder, batch_size=config.batch_size, fields=GifConfig.FIELDS)
 
 
-def bare(config: TrainingConfig) -> TrainingConfig:
+def gif(config: DiscoConfig) -> GifConfig:
+    """gif64 with the sizes of a configuration of disco."""
+    names = ("resolution", "channel_base", "channel_max", "mapping_layers", "mapping_width", "batch_size", "dtype",
+             "jit_compile")  # fmt: skip
+    return GifConfig.make("gif64", 1, **{name: getattr(config, name) for name in names})
+
+
+def bare(config: DiscoConfig) -> DiscoConfig:
     """The same without imitation: a loss of weight 0 is not computed, and without any the renderer does not run."""
     nothing = dataclasses.replace(config.weights, **{f.name: 0.0 for f in dataclasses.fields(config.weights)})
     return dataclasses.replace(config, weights=nothing)
@@ -77,43 +89,41 @@ def bare(config: TrainingConfig) -> TrainingConfig:
 class Case:
     """The networks of one configuration and all that is timed with them."""
 
-    def __init__(self, config: TrainingConfig, face_model: str, folder: Path) -> None:
+    def __init__(self, config: DiscoConfig, face_model: str, folder: Path) -> None:
         self.config = config
         self.strategy = make_strategy("one")
-        sampler, renderer, perception = made_up_assets(config, face_model)
-        self.lambda_size = renderer.layout.lambda_size
-        self.renderer, self.perception, self.sampler = renderer, perception, sampler
-        self.photographs = iter(noise_photographs(folder, config))
-        self.images = next(self.photographs)
+        self.tools = made_up_tools(config, face_model)
+        self.records = iter(noise_images(folder, config, self.tools.face_model))
+        self.batch: Batch = next(self.records)
 
     def steps(self) -> dict[str, Callable[[], object]]:
-        """One call an item: a whole step of each kind, its photographs and its share of the penalties included."""
+        """A call per item: a whole step of each kind, its real images and its share of the penalties included."""
         return {name: self._whole(name, *where) for name, where in _STAGES.items()}
 
     def _whole(self, name: str, stage: int, phase: str) -> Callable[[], object]:
         config = dataclasses.replace(self.config, stage=stage)
-        step = self._make_step(bare(config) if name == "bare" else config)
+        step = self._make_step({"bare": bare, "gif": gif}.get(name, lambda same: same)(config))
         counter = iter(range(10**9))
 
         def run() -> object:
-            images = next(self.photographs)
-            terms = step(images, phase)
-            return terms | step.penalties(images, next(counter))
+            batch = next(self.records)
+            terms = step(batch, phase)
+            return terms | step.penalties(batch, phase, next(counter))
 
         return run
 
     def _make_step(self, config: TrainingConfig) -> TrainingStep:
         with self.strategy.scope():
-            state = TrainingState(config, self.lambda_size)
-        return TrainingStep(config, state, self.strategy, self.sampler, self.renderer, self.perception)
+            state = TrainingState(config, self.tools.face_model.layout)
+        return TrainingStep(config, state, self.strategy, self.tools)
 
     def parts(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """The parts of a stage-1 step, each a compiled call."""
         step = self._make_step(self.config)
-        state, batch = step.state, self.config.batch_size
-        lambdas, noise = step._draw()
+        state, objective, rows = step.state, step.objective, self.config.batch_size
+        lambdas, noise = objective.sample()
         inputs = tf.concat([lambdas, noise], -1)
-        images = to_network_range(self.images)
+        images = to_network_range(self.batch["image"])
 
         def variables(network: tf.Module) -> list[tf.Tensor]:
             return [v.value for v in network.trainable_variables]
@@ -124,7 +134,7 @@ class Case:
             return tape.gradient(loss, variables(state.generator))
 
         def discriminator() -> list[tf.Tensor]:
-            """Of photographs and fakes; and for the generator, of the fakes alone."""
+            """Of real images and generated ones; and for the generator, of the generated ones alone."""
             with tf.GradientTape(persistent=True) as tape:
                 tape.watch(images)
                 fake, real = (tf.reduce_sum(state.discriminator(images)) for _ in range(2))
@@ -134,33 +144,30 @@ class Case:
         def perception() -> tf.Tensor:
             with tf.GradientTape() as tape:
                 tape.watch(images)
-                terms = step.imitation(images, lambdas, "imitative")
+                terms = objective.imitation(images, lambdas, "imitative")
                 loss = tf.add_n([tf.reduce_sum(value) for value in terms.values()])
             return tape.gradient(loss, images)
 
         def update() -> None:
-            for network, optimizer in (
-                (state.generator, state.generator_optimizer),
-                (state.discriminator, state.discriminator_optimizer),
-            ):
+            for network, optimizer in (state.trained[name] for name in ("generator", "discriminator")):
                 optimizer.apply([tf.zeros(v.shape) for v in network.trainable_variables], network.trainable_variables)
             state.update_average(state.images)
 
         compiled = {
-            "render": lambda: self.renderer(lambdas[:batch]).image,
+            "render": lambda: objective.renderer(lambdas[:rows]).image,
             "perception": perception,  # and the render that it is compared with
             "generator": generator,
             "discriminator": discriminator,
             "update": update,
         }
-        yield "data", lambda: next(self.photographs)
-        yield "draw", tf.function(step._draw)
+        yield "data", lambda: next(self.records)
+        yield "samples", tf.function(objective.sample)
         for name, function in compiled.items():
             yield name, tf.function(function)
-        yield "R1", lambda: step.penalties(self.images, 0)
+        yield "R1", lambda: step.penalties(self.batch, "imitative", 0)
         path = dataclasses.replace(self.config, pl_weight=2.0, r1_gamma=0.0)
         other = self._make_step(path)
-        yield "path length", lambda: other.penalties(self.images, 0)
+        yield "path length", lambda: other.penalties(self.batch, "imitative", 0)
 
 
 class Clock:
@@ -237,7 +244,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if getattr(args, name) is not None:
             overrides[name] = getattr(args, name)
     try:
-        config = make_config(args.preset or "synthetic64", 1, **overrides)
+        config = DiscoConfig.make(args.preset or "synthetic64", 1, **overrides)
     except ValueError as error:
         parser.error(str(error))
     print(f"{config.resolution} × {config.resolution}, channels {config.channel_base} / R, at most "

@@ -18,7 +18,8 @@ from datasets.tfrecord import HEADER, DamagedRecordError, read_payload, record_o
 
 _CACHE_LIMIT = 512 * 2**20  # bytes of decoded images and masks that `cache=None` still keeps in memory
 _DECODE_AT_ONCE = 64 * 2**20  # bytes of records that are decoded together while filling the memory
-_MIRROR_KEEPS = {"image", "subject", "name"}  # what a mirrored photograph leaves true
+_INDEX = "index"
+_MIRROR_KEEPS = {"image", "subject", "name", _INDEX}  # what a mirrored photograph leaves true
 _FOR_EVER = 2**62
 
 
@@ -52,7 +53,7 @@ def load_dataset(
         repeat: whether to go on for ever.
         mirror: whether to flip each photograph left to right with probability 1/2; only when no label that a flip
             would change (coefficients, landmarks, mask) is asked for.
-        fields: which of `image`, `mask`, `coefficients`, `landmarks`, `subject`, `name` to yield.
+        fields: which of `image`, `mask`, `coefficients`, `landmarks`, `subject`, `name` and `index` to yield.
         start: number of photographs already consumed, by all workers together.
         shard: (index, count) of this worker. Together, `count` workers read what one would at `count · batch_size`:
             their k-th batches, one after the other in the order of `index`, are its k-th batch.
@@ -63,7 +64,7 @@ def load_dataset(
     Returns:
         A dataset of dicts: `image` [B, H, W, 3] uint8, `mask` [B, H, W, 1] uint8 (0 background, 1 skin, 2 hair),
         `coefficients` [B, size] float32, `landmarks` [B, 68, 2] float32 (pixels of the yielded image, y up),
-        `subject` [B] int32 (-1 unknown), `name` [B] string.
+        `subject` [B] int32 (-1 unknown), `name` [B] string, `index` [B] int64: the record's number in the dataset.
 
     Raises:
         FileNotFoundError: no dataset folder, or a shard is missing.
@@ -71,7 +72,7 @@ def load_dataset(
             while iterating, as a TensorFlow error: iterate inside `clear_read_errors(path)`.
     """
     _check_arguments(fields, batch_size, image_size, start, shard, mirror)
-    store = _open_store(Path(path), image_size, fields)
+    store = _open_store(Path(path), image_size, tuple(field for field in fields if field != _INDEX))
     in_memory = cache or (cache is None and store.decoded_bytes <= _CACHE_LIMIT)
     fetch = _from_memory(store) if in_memory else _from_files(store)
     count = len(store.locations)
@@ -88,6 +89,8 @@ def load_dataset(
         indices.set_shape(counters.shape)
         flips.set_shape(counters.shape)
         batch = fetch(indices)
+        if _INDEX in fields:
+            batch[_INDEX] = indices
         if mirror:
             batch["image"] = tf.where(flips[:, None, None, None], batch["image"][:, :, ::-1], batch["image"])
         return batch
@@ -126,8 +129,8 @@ def fingerprint(path: str | Path, image_size: int | None = None) -> str:
 def _check_arguments(
     fields: tuple[str, ...], batch_size: int, image_size: int | None, start: int, shard: tuple[int, int], mirror: bool
 ) -> None:
-    if set(fields) - set(FIELDS) or not fields:
-        raise ValueError(f"load_dataset: fields must be among {FIELDS}. Received: {fields}")
+    if set(fields) - {*FIELDS, _INDEX} or not set(fields) - {_INDEX}:
+        raise ValueError(f"load_dataset: fields must be among {(*FIELDS, _INDEX)}. Received: {fields}")
     if batch_size < 1 or (image_size is not None and image_size < 1) or start < 0:
         raise ValueError(
             "load_dataset: batch_size and image_size must be at least 1, start at least 0. "

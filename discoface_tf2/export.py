@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from discoface_tf2.generation import FaceGenerator
-from discoface_tf2.model_io import LoadedModel
+from discoface_tf2.model import Model
 from renderer.files import is_full, no_room
-from vae import FactorSampler
 
 DESCRIPTION = "signatures.json"
 
@@ -24,9 +22,10 @@ class ExportedModel(tf.Module):
         truncation: ψ of both signatures, a variable: `loaded.truncation.assign(1.0)` after loading switches it off.
     """
 
-    def __init__(self, model: LoadedModel, sampler: FactorSampler, faces: FaceGenerator, truncation: float) -> None:
+    def __init__(self, model: Model, truncation: float) -> None:
         super().__init__(name="discoface")
         self.truncation = tf.Variable(truncation, trainable=False, dtype=tf.float32, name="truncation")
+        sampler, faces = model.sampler, model.faces
         latent, layout = sampler.latent_size, model.layout
 
         def draw(coefficients: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -54,30 +53,32 @@ class ExportedModel(tf.Module):
 
 
 def export_saved_model(
-    folder: str | Path, model: LoadedModel, sampler: FactorSampler, *, truncation: float = 0.7
+    folder: str | Path,
+    model: Model,
+    *,
+    truncation: float = 0.7,
 ) -> float:
-    """Writes the SavedModel, loads it back and draws two images with it; returns the largest difference of those.
+    """Writes the SavedModel, loads it back and generates two images with it; returns their largest difference.
 
     Signatures: `coefficients` (coefficients [B, λ], noise [B, noise_dim]) and `latent` (z [B, latents + noise_dim],
     normal numbers: the factors' latents, then the noise). Both give `image` uint8 [B, R, R, 3] and `image_float`, about
     [-1, 1]; `latent` gives the `coefficients` as well. `signatures.json` in the folder says so with this model's sizes.
     Written aside and renamed; a SavedModel that is there already is replaced. Raises ValueError when the folder holds
-    something else, or when the saved model does not draw what this one draws, and OSError with one line when the disk
-    is full; what was there before is kept then, and nothing else.
+    something else, or when the saved model does not generate what this one does, and OSError with one line when the
+    disk is full; what was there before is kept then, and nothing else.
     """
     folder = Path(folder)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "saved_model.pb").is_file():
         raise ValueError(f"{folder}: expected an empty folder or a SavedModel to replace. Give another --out")
-    faces = FaceGenerator.of(model, sampler)
-    exported = ExportedModel(model, sampler, faces, truncation)
+    exported = ExportedModel(model, truncation)
     aside = folder.with_name(f"{folder.name}.tmp")
     shutil.rmtree(aside, ignore_errors=True)
     signatures = {"coefficients": exported.from_coefficients, "latent": exported.from_latent}
-    description = json.dumps(_description(model, sampler, truncation), indent=2) + "\n"
+    description = json.dumps(_description(model, truncation), indent=2) + "\n"
     try:
         tf.saved_model.save(exported, str(aside), signatures=signatures)
         (aside / DESCRIPTION).write_text(description, "utf-8")
-        difference = _compare(aside, exported, sampler.latent_size + model.noise_dim)
+        difference = _compare(aside, exported, model.sampler.latent_size + model.noise_dim)
         if folder.exists():
             shutil.rmtree(folder)
         aside.replace(folder)
@@ -89,8 +90,8 @@ def export_saved_model(
     return difference
 
 
-def _description(model: LoadedModel, sampler: FactorSampler, truncation: float) -> dict[str, object]:
-    size = model.config.resolution
+def _description(model: Model, truncation: float) -> dict[str, object]:
+    size, sampler = model.resolution, model.sampler
     images = {"image": f"uint8 [B, {size}, {size}, 3]", "image_float": f"float32 [B, {size}, {size}, 3], about [-1, 1]"}
     coefficients = f"float32 [B, {model.layout.lambda_size}]"
     return {

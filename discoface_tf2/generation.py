@@ -1,28 +1,21 @@
 """Images by factor: rows of one subject in which one factor of the coefficients varies, or all do.
 
-What is drawn depends on (seed, subject, variation) alone, so image k is the same at any batch size, in any order, and
-whether or not the others are drawn.
+What is sampled depends on (seed, subject, variation) alone, so image k is the same at any batch size, in any order, and
+whether or not the others are generated.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from discoface_tf2.generation_options import BATCH, VARYING, GenerationOptions
-from discoface_tf2.model_io import LoadedModel
-from discoface_tf2.networks.generator import Generator
-from discoface_tf2.networks.synthesis import FIXED_NOISE
+from discoface_tf2.systems.base import FaceGenerator
 from renderer.layout import FACTORS, CoefficientLayout
 from renderer.options import require
 from vae import FactorSampler
-
-_AVERAGE_SAMPLES = 10_000
-_AVERAGE_SEED = 20_200_424  # of the samples that w̄_id is the mean of; any number, but always the same
 
 
 class Batch(NamedTuple):
@@ -35,86 +28,38 @@ class Batch(NamedTuple):
     subjects: np.ndarray  # [B] int
 
 
-def draw_rows(
+def sample_z(seed: int, subject: int, latent_size: int, noise_dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """The latent [latent_size] and the noise [noise_dim], float32, of subject number `subject` of a seed."""
+    # A row's own numbers have the last number 0, those of its columns 1, 2, …: numpy pads seeds with zeros, so lists of
+    # different lengths could coincide.
+    rng = np.random.default_rng([seed, subject, 0])
+    return rng.standard_normal(latent_size).astype(np.float32), rng.standard_normal(noise_dim).astype(np.float32)
+
+
+def sample_row(
     options: GenerationOptions, sampler: FactorSampler, noise_dim: int, subject: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """One row: the coefficients [variations, λ] and noise [variations, noise_dim] of a subject."""
-    # The row's own draw has the last number 0, those of its columns 1, 2, …: numpy pads seeds with zeros, so lists of
-    # different lengths could coincide.
-    base = np.random.default_rng([options.seed, subject, 0])
-    z = np.tile(base.standard_normal(sampler.latent_size), (options.variations, 1))
-    noise = np.tile(base.standard_normal(noise_dim), (options.variations, 1))
+    base, noise = sample_z(options.seed, subject, sampler.latent_size, noise_dim)
+    z = np.tile(base, (options.variations, 1))
     for column in range(options.variations):
         own = np.random.default_rng([options.seed, subject, 1 + column]).standard_normal(sampler.latent_size)
         for factor in VARYING[options.factor]:
             where = sampler.latent_slices[factor]
             z[column, where] = own[where]
-    return sampler.sample(z.astype(np.float32)).numpy(), noise.astype(np.float32)
+    return sampler.sample(z).numpy(), np.tile(noise, (options.variations, 1))
 
 
-def coarse_layers(num_ws: int) -> int:
-    """How many styles from the start truncation moves: 8 of the 14 at 256, and as large a share of others."""
-    return math.ceil(num_ws * 8 / 14)
-
-
-class FaceGenerator:
-    """Images of coefficients and noise, with attribute-preserving truncation.
-
-    w' = w + (w̄_id - w(λ_id, 0, 0, 0)) (1 - ψ) on the coarse styles: the identity moves toward the average of all
-    identities, and pose, expression and lighting stay what they were (DiscoFaceGAN's reference code). The noise maps
-    are the fixed ones.
-    """
-
-    def __init__(self, generator: Generator, layout: CoefficientLayout, noise_dim: int, average_w: np.ndarray) -> None:
-        self.layout, self.noise_dim = layout, noise_dim
-        self.average_w = average_w.astype(np.float32)  # [w_dim]
-        self._generator = generator
-        self._compiled = tf.function(self.images)
-
-    @classmethod
-    def of(cls, model: LoadedModel, sampler: FactorSampler) -> FaceGenerator:
-        """The snapshot's, with w̄_id computed from 10,000 identities of the sampler and as many noises."""
-        average = average_identity_w(model.generator, sampler, model.layout, model.noise_dim)
-        return cls(model.generator, model.layout, model.noise_dim, average)
-
-    def styles(self, coefficients: tf.Tensor, noise: tf.Tensor, truncation: tf.Tensor | float) -> tf.Tensor:
-        """λ [B, λ], noise [B, noise_dim] and ψ → truncated styles [B, num_ws, w_dim]."""
-        ws = self._generator.styles(tf.concat([coefficients, noise], axis=1))
-        identity = coefficients[:, self.layout.slice("identity")]
-        rest = self.layout.lambda_size + self.noise_dim - self.layout.factor_size("identity")
-        own = self._generator.mapping(tf.pad(identity, [[0, 0], [0, rest]]))  # [B, w_dim]
-        shift = (self.average_w - own) * (1.0 - truncation)
-        coarse = tf.cast(tf.range(ws.shape[1]) < coarse_layers(ws.shape[1]), tf.float32)  # [num_ws]
-        return ws + shift[:, None, :] * coarse[None, :, None]
-
-    def images(self, coefficients: tf.Tensor, noise: tf.Tensor, truncation: tf.Tensor | float) -> tf.Tensor:
-        """λ [B, λ], noise [B, noise_dim] and ψ → images [B, R, R, 3], float32, about [-1, 1]."""
-        return self._generator.synthesis(self.styles(coefficients, noise, truncation), noise=FIXED_NOISE)
-
-    def __call__(self, coefficients: np.ndarray, noise: np.ndarray, truncation: float = 1.0) -> tf.Tensor:
-        """As `images`, compiled once for each batch size."""
-        tensors = (tf.convert_to_tensor(array, tf.float32) for array in (coefficients, noise, truncation))
-        return self._compiled(*tensors)
-
-
-def average_identity_w(
-    generator: Generator, sampler: FactorSampler, layout: CoefficientLayout, noise_dim: int
-) -> np.ndarray:
-    """w̄_id [w_dim]: mean of the mapping of (identity, zeros, noise) over identities and noises."""
-    where = layout.slice("identity")
-    if where.start != 0:
-        raise ValueError(f"layout: expected the identity first. Received: {where}")
-    rng = np.random.default_rng(_AVERAGE_SEED)
-    total = np.zeros(generator.mapping.w_dim, np.float64)
-    batch = 1000
-    for _ in range(_AVERAGE_SAMPLES // batch):
-        slot = sampler.latent_slices["identity"]
-        z = rng.standard_normal([batch, slot.stop - slot.start]).astype(np.float32)
-        inputs = np.zeros([batch, layout.lambda_size + noise_dim], np.float32)
-        inputs[:, where] = sampler.decode("identity", z).numpy()
-        inputs[:, layout.lambda_size :] = rng.standard_normal([batch, noise_dim])
-        total += generator.mapping(tf.constant(inputs)).numpy().sum(0, dtype=np.float64)
-    return (total / _AVERAGE_SAMPLES).astype(np.float32)
+def in_batches(
+    faces: FaceGenerator, coefficients: np.ndarray, noise: np.ndarray, truncation: float, batch_size: int
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Lazily, rows and their images [B, R, R, 3], about [-1, 1]; the last batch may be smaller."""
+    require("batch_size", batch_size, BATCH)
+    for start in range(0, len(coefficients), batch_size):
+        rows = slice(start, min(start + batch_size, len(coefficients)))
+        # A full batch always, so that the last one needs no graph of its own.
+        fill = np.minimum(np.arange(start, start + batch_size), rows.stop - 1)
+        yield rows, faces(coefficients[fill], noise[fill], truncation).numpy()[: rows.stop - start]
 
 
 def generate(
@@ -127,7 +72,7 @@ def generate(
 ) -> Iterator[Batch]:
     """Lazily, the images with numbers `indices` (None: all), in batches of `batch_size`; the last may be smaller."""
     wanted = range(options.count) if indices is None else indices
-    require("batch_size", batch_size, BATCH)
+    require("batch_size", batch_size, BATCH)  # before it is a step of `range`
     row_of, row = -1, (np.zeros([0, 0]), np.zeros([0, 0]))
     for start in range(0, len(wanted), batch_size):
         index = np.asarray(wanted[start : start + batch_size])
@@ -135,13 +80,11 @@ def generate(
         for k in index:
             subject, column = divmod(int(k), options.variations)
             if subject != row_of:
-                row_of, row = subject, draw_rows(options, sampler, face_generator.noise_dim, subject)
+                row_of, row = subject, sample_row(options, sampler, face_generator.noise_dim, subject)
             coefficients.append(row[0][column])
             noise.append(row[1][column])
-        # A full batch always, so that the last one needs no graph of its own.
-        fill = np.minimum(np.arange(batch_size), len(index) - 1)
         lambdas, noises = np.stack(coefficients), np.stack(noise)
-        images = face_generator(lambdas[fill], noises[fill], options.truncation).numpy()[: len(index)]
+        _, images = next(in_batches(face_generator, lambdas, noises, options.truncation, batch_size))
         yield Batch(index, images, lambdas, noises, index // options.variations)
 
 

@@ -42,9 +42,10 @@ def import_network(source: Path, out: Path, *, vae_dir: Path | None = None, expe
     Raises FileNotFoundError or ValueError with one line: a file that is not such a network, an `out` that holds
     something else, or a network that does not compute what it should.
     """
-    from discoface_tf2 import model_io, stylegan1
-    from discoface_tf2.stylegan1.network_file import read_networks
-    from discoface_tf2.stylegan1.weights import array_sizes, config_of, load_discriminator, load_generator
+    from discoface_tf2 import model_io
+    from discoface_tf2.networks import stylegan1
+    from discoface_tf2.networks.stylegan1.network_file import read_networks
+    from discoface_tf2.networks.stylegan1.weights import array_sizes, config_of, load_discriminator, load_generator
     from renderer.layout import CoefficientLayout
 
     _check_out(out)
@@ -95,9 +96,8 @@ def import_network(source: Path, out: Path, *, vae_dir: Path | None = None, expe
         current.save_weights(folder / model_io.CURRENT_WEIGHTS)
         discriminator.save_weights(folder / model_io.DISCRIMINATOR_WEIGHTS)
 
-    model_io.save_model(
-        out, average, config, layout, noise_dim=noise_dim, vae_dir=vae_dir, extra=facts, also=save_others
-    )
+    manifest = model_io.Manifest("disco", "stylegan1", config, layout, noise_dim, facts)
+    model_io.save_model(out, average, manifest, vae_dir=vae_dir, also=save_others)
     return [*lines, f"written: {out}"]
 
 
@@ -105,7 +105,7 @@ def compare_with_numpy(networks: Any, config: Any, generator: Any, discriminator
     """Largest differences between Keras and the definitions, for two random inputs, relative to the largest value."""
     import numpy as np
 
-    from discoface_tf2.stylegan1 import reference
+    from discoface_tf2.networks.stylegan1 import reference
 
     variables = {**networks.average.components["mapping"].variables}
     inputs = np.random.default_rng(0).standard_normal([2, config.input_size]).astype(np.float32)
@@ -154,7 +154,7 @@ def _differences(
     import numpy as np
     import tensorflow as tf
 
-    from discoface_tf2.networks.synthesis import FIXED_NOISE
+    from discoface_tf2.networks.stylegan2.synthesis import FIXED_NOISE
 
     drawn = generator.synthesis(tf.constant(ws, tf.float32), noise=FIXED_NOISE)
     pairs = {

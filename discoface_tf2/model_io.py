@@ -11,14 +11,16 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from discoface_tf2.architectures import DEFAULT, AnyNetworkConfig, architecture_of, build_generator, config_from_dict
+import keras
+import numpy as np
+
 from discoface_tf2.files import checksum, say
-from discoface_tf2.networks.generator import Generator
+from discoface_tf2.systems import find_system
 from renderer.files import flush
 from renderer.layout import CoefficientLayout
 from vae import FactorSampler
@@ -31,34 +33,38 @@ MANIFEST = "model.json"
 WEIGHTS = "generator.weights.h5"
 CURRENT_WEIGHTS = "generator_current.weights.h5"  # what training goes on from, beside the moving average
 DISCRIMINATOR_WEIGHTS = "discriminator.weights.h5"
+AVERAGE_W = "average_w.npy"  # what truncation moves w toward
 VAE = "vae"
 _SNAPSHOT = re.compile(r"kimg(\d{6}(?:\.\d{3})?)")
 
 
 @dataclass(frozen=True)
-class LoadedModel:
-    """A snapshot, ready to draw.
+class Manifest:
+    """What a snapshot says of itself.
 
     Attributes:
-        folder: where it lies.
-        generator: with the weights of the moving average.
-        config: sizes of the networks.
+        system: its system (`discoface_tf2.systems`).
+        architecture: the kind of its networks, among the system's.
+        sizes: of the networks.
         layout: sizes of the coefficient groups.
-        noise_dim: normal numbers beside λ.
+        noise_dim: normal numbers per person beside λ.
         facts: what the run noted: stage, preset, kimg, face_model, ….
     """
 
-    folder: Path
-    generator: Generator
-    config: AnyNetworkConfig
+    system: str
+    architecture: str
+    sizes: Any
     layout: CoefficientLayout
     noise_dim: int
     facts: dict[str, Any]
 
-    @property
-    def vae_dir(self) -> Path:
-        """The decoders' folder within the snapshot."""
-        return self.folder / VAE
+    def __post_init__(self) -> None:
+        expected = self.sizes.inputs(self.layout.lambda_size, self.noise_dim)
+        if self.sizes.input_size != expected:
+            raise ValueError(
+                f"input_size: expected {expected}, for {self.layout.lambda_size} coefficients and {self.noise_dim} "
+                f"noise numbers. Received: {self.sizes.input_size}"
+            )
 
 
 def snapshot_path(run: str | Path, kimg: float) -> Path:
@@ -100,13 +106,11 @@ def check_snapshot(folder: Path) -> None:
 
 def save_model(
     folder: str | Path,
-    generator: Generator,
-    config: AnyNetworkConfig,
-    layout: CoefficientLayout,
+    generator: keras.Model,
+    manifest: Manifest,
     *,
-    noise_dim: int,
     vae_dir: str | Path | None,
-    extra: Mapping[str, Any] | None = None,
+    average_w: np.ndarray | None = None,
     also: Callable[[Path], None] | None = None,
 ) -> Path:
     """Writes a snapshot aside and renames it; one that is there already is replaced. Returns `folder`.
@@ -117,11 +121,6 @@ def save_model(
     Raises OSError with one line when it cannot be written, such as on a full disk; then nothing has changed.
     """
     folder = Path(folder)
-    if config.input_size != layout.lambda_size + noise_dim:
-        raise ValueError(
-            f"save_model: expected input_size = λ + noise = {layout.lambda_size} + {noise_dim}. "
-            f"Received: {config.input_size}"
-        )
     aside = folder.with_name(f"{folder.name}.tmp")
     try:
         shutil.rmtree(aside, ignore_errors=True)
@@ -131,19 +130,22 @@ def save_model(
             (aside / VAE / short).mkdir(parents=True)
             for name in (VAE_WEIGHTS, VAE_MANIFEST):
                 shutil.copyfile(Path(str(vae_dir)) / short / name, aside / VAE / short / name)
+        if average_w is not None:
+            np.save(aside / AVERAGE_W, average_w)
         if also is not None:
             also(aside)
         files = sorted(path for path in aside.rglob("*") if path.is_file())
-        manifest = {
+        content = {
             "format": FORMAT,
-            "architecture": architecture_of(config),
-            "network": config.to_dict(),
-            "layout": layout.to_dict(),
-            "noise_dim": noise_dim,
-            "facts": dict(extra or {}),
+            "system": manifest.system,
+            "architecture": manifest.architecture,
+            "network": manifest.sizes.to_dict(),
+            "layout": manifest.layout.to_dict(),
+            "noise_dim": manifest.noise_dim,
+            "facts": manifest.facts,
             "files": {path.relative_to(aside).as_posix(): checksum(path) for path in files},
         }
-        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         (aside / MANIFEST).write_text(text, encoding="utf-8")
         for path in [*files, aside / MANIFEST, aside]:
             flush(path)
@@ -184,57 +186,70 @@ def find_snapshot(path: str | Path) -> Path:
     )
 
 
-def read_manifest(folder: Path) -> tuple[AnyNetworkConfig, CoefficientLayout, int, dict[str, Any]]:
-    """The networks' sizes, the layout, noise_dim and facts of a snapshot. Raises ValueError naming the file."""
-    manifest = folder / MANIFEST
+def read_manifest(folder: Path) -> Manifest:
+    """What the snapshot at `folder` says of itself. Raises ValueError naming the file."""
+    path = folder / MANIFEST
     try:
-        content = json.loads(manifest.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
         if content.get("format") != FORMAT:
             raise ValueError(f"expected the format {FORMAT!r}. Received: {content.get('format')!r}")
-        config = config_from_dict(content.get("architecture", DEFAULT), content["network"])
+        system = content.get("system", "disco")  # snapshots of earlier versions name none
+        kinds = find_system(system).architectures
+        architecture = content.get("architecture", next(iter(kinds)))
+        if architecture not in kinds:
+            raise ValueError(f"architecture: expected one of {', '.join(kinds)}. Received: {architecture!r}")
+        sizes = kinds[architecture].sizes.from_dict(content["network"])
         layout = CoefficientLayout.from_dict(content["layout"])
-        noise_dim, facts = int(content["noise_dim"]), dict(content["facts"])
-        if config.input_size != layout.lambda_size + noise_dim:
-            raise ValueError(f"input_size {config.input_size} is not λ + noise = {layout.lambda_size} + {noise_dim}")
+        return Manifest(system, architecture, sizes, layout, int(content["noise_dim"]), dict(content["facts"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{manifest}: not a snapshot of a generator ({error})") from None
-    return config, layout, noise_dim, facts
+        raise ValueError(f"{path}: not a snapshot of a generator ({error})") from None
 
 
-def load_model(path: str | Path, *, dtype: str = "float32") -> LoadedModel:
-    """The snapshot at `path`, or the newest of the run at `path`.
+def load_generator(folder: Path, *, dtype: str = "float32") -> tuple[Manifest, keras.Model]:
+    """What the snapshot at `folder` says of itself, and its generator with the moving average's weights.
 
     Raises FileNotFoundError or ValueError, with one line that names the file, when it is missing or damaged.
     """
-    folder = find_snapshot(path)
-    config, layout, noise_dim, facts = read_manifest(folder)
+    manifest = read_manifest(folder)
     weights = folder / WEIGHTS
     if not weights.is_file():
         raise FileNotFoundError(f"{weights}: no such file; the snapshot is incomplete, take another")
-    generator = build_generator(config, dtype=dtype)
+    kind = find_system(manifest.system).architectures[manifest.architecture]
+    generator = kind.build_generator(manifest.sizes, dtype=dtype)
     try:
         generator.load_weights(weights)
     except Exception as error:  # h5py and Keras raise many kinds for a damaged or foreign file
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ValueError(f"{weights}: cannot read the weights of this generator ({reason})") from None
     generator.trainable = False
-    return LoadedModel(folder, generator, config, layout, noise_dim, facts)
+    return manifest, generator
 
 
-def load_sampler(model: LoadedModel, vae_dir: str | Path | None = None) -> FactorSampler:
-    """The decoders of the snapshot, or those at `vae_dir`, which must be of the same layout."""
-    folder = model.vae_dir if vae_dir is None else Path(vae_dir)
-    if vae_dir is None and not folder.is_dir():
-        raise FileNotFoundError(f"{model.folder}: came without factor VAEs; give them by --vae_dir (docs/original.md)")
-    sampler = FactorSampler.load(folder)
-    if sampler.layout != model.layout.to_dict():
+def read_average_w(folder: Path) -> np.ndarray | None:
+    """What truncation moves w toward, [w_dim], or None in a snapshot of an earlier version."""
+    path = folder / AVERAGE_W
+    if not path.is_file():
+        return None
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f"{path}: not an array of the average w ({error})") from None
+
+
+def load_sampler(folder: Path, manifest: Manifest, vae_dir: Path | None = None) -> FactorSampler:
+    """The decoders of the snapshot at `folder`, or those at `vae_dir`, which must be of the same layout."""
+    found = folder / VAE if vae_dir is None else vae_dir
+    if found == folder / VAE and not found.is_dir():
+        raise FileNotFoundError(f"{folder}: came without factor VAEs; give them by --vae_dir (docs/original.md)")
+    sampler = FactorSampler.load(found)
+    if sampler.layout != manifest.layout.to_dict():
         raise ValueError(
-            f"{folder}: expected VAEs of {model.folder}'s layout, {model.layout.to_dict()}. Received: {sampler.layout}"
+            f"{found}: expected VAEs of {folder}'s layout, {manifest.layout.to_dict()}. Received: {sampler.layout}"
         )
-    theirs, ours = sampler.face_model.get("face_model_checksum"), model.facts.get("face_model_checksum")
+    theirs, ours = sampler.face_model.get("face_model_checksum"), manifest.facts.get("face_model_checksum")
     if theirs and ours and theirs != ours:
         raise ValueError(
-            f"{folder}: made for another face model than {model.folder}: expected {model.facts['face_model']}, "
+            f"{found}: made for another face model than {folder}: expected {manifest.facts['face_model']}, "
             f"checksum {ours}. Received: {sampler.face_model['face_model']}, checksum {theirs}"
         )
     return sampler

@@ -14,18 +14,17 @@ from tqdm import tqdm
 
 from discoface_tf2.files import digest, say, write_json, write_text
 from discoface_tf2.generation import (
-    FaceGenerator,
     GenerationOptions,
     describe,
-    draw_rows,
     exact,
     generate,
+    sample_row,
     to_uint8,
 )
-from discoface_tf2.model_io import WEIGHTS, LoadedModel, load_sampler
+from discoface_tf2.model import Model
+from discoface_tf2.model_io import WEIGHTS
 from renderer.files import save_png
 from renderer.layout import CoefficientLayout
-from vae import FactorSampler
 from vae.model import ABBREVIATIONS
 from vae.sampler import WEIGHTS as VAE_WEIGHTS
 
@@ -38,9 +37,8 @@ SHEET_ROWS, SHEET_COLUMNS = 40, 20  # at most; the images beyond are in the fold
 def write_pictures(
     folder: str | Path,
     options: GenerationOptions,
-    model: LoadedModel,
+    model: Model,
     *,
-    vae_dir: str | Path | None = None,
     batch_size: int = 16,
 ) -> Path:
     """Writes the images that are not there yet, `coefficients.jsonl` and the sheet; returns the sheet's path.
@@ -48,14 +46,12 @@ def write_pictures(
     Raises ValueError when the folder holds images of other options or of another model.
     """
     folder = Path(folder)
-    sampler = load_sampler(model, vae_dir)
-    _claim(folder, options, model, Path(vae_dir) if vae_dir else model.vae_dir)
-    _write_coefficients(folder / COEFFICIENTS, options, sampler, model)
+    _claim(folder, options, model)
+    _write_coefficients(folder / COEFFICIENTS, options, model)
     missing = [k for k in range(options.count) if not image_path(folder, k).is_file()]
     if missing:
-        faces = FaceGenerator.of(model, sampler)
         with tqdm(total=options.count, initial=options.count - len(missing), unit="img", mininterval=2) as progress:
-            for batch in generate(options, faces, sampler, batch_size=batch_size, indices=missing):
+            for batch in generate(options, model.faces, model.sampler, batch_size=batch_size, indices=missing):
                 for k, pixels in zip(batch.indices, to_uint8(batch.images), strict=True):
                     save_png(Image.fromarray(pixels), image_path(folder, int(k)))
                 progress.update(len(batch.indices))
@@ -69,13 +65,13 @@ def image_path(folder: Path, index: int) -> Path:
     return folder / f"{index:05d}.png"
 
 
-def _claim(folder: Path, options: GenerationOptions, model: LoadedModel, vae_dir: Path) -> None:
+def _claim(folder: Path, options: GenerationOptions, model: Model) -> None:
     """Notes the options in the folder, or checks that they are those noted."""
     ours: dict[str, Any] = {
         **options.to_dict(),
         "model": str(model.folder),
         "weights": digest(model.folder / WEIGHTS),
-        "vae": digest(*(vae_dir / short / VAE_WEIGHTS for short in ABBREVIATIONS.values())),
+        "vae": digest(*(model.vae_dir / short / VAE_WEIGHTS for short in ABBREVIATIONS.values())),
     }
     path = folder / OPTIONS
     if path.is_file():
@@ -98,7 +94,7 @@ def _claim(folder: Path, options: GenerationOptions, model: LoadedModel, vae_dir
     write_json(path, ours)
 
 
-def _write_coefficients(path: Path, options: GenerationOptions, sampler: FactorSampler, model: LoadedModel) -> None:
+def _write_coefficients(path: Path, options: GenerationOptions, model: Model) -> None:
     """One JSON object per image: file, subject, variation, the factors of λ by name, and the noise.
 
     A file that is there is kept where it has them all; one that was emptied or cut is written again, since it follows
@@ -108,7 +104,7 @@ def _write_coefficients(path: Path, options: GenerationOptions, sampler: FactorS
         if _is_whole(path, options.count):
             return
         say(f"{path}: not {options.count} records, as it was written; written again", sys.stderr)
-    write_text(path, "".join(json.dumps(record) + "\n" for record in _records(options, sampler, model)))
+    write_text(path, "".join(json.dumps(record) + "\n" for record in _records(options, model)))
 
 
 def _is_whole(path: Path, count: int) -> bool:
@@ -119,9 +115,9 @@ def _is_whole(path: Path, count: int) -> bool:
         return False
 
 
-def _records(options: GenerationOptions, sampler: FactorSampler, model: LoadedModel) -> Iterator[dict[str, Any]]:
+def _records(options: GenerationOptions, model: Model) -> Iterator[dict[str, Any]]:
     for subject in range(options.subjects):
-        coefficients, noise = draw_rows(options, sampler, model.noise_dim, subject)
+        coefficients, noise = sample_row(options, model.sampler, model.noise_dim, subject)
         for column in range(options.variations):
             yield {
                 "file": image_path(Path(), subject * options.variations + column).name,

@@ -91,7 +91,7 @@ def quiet_tensorflow() -> None:
     """Keeps TensorFlow's start-up lines off the console, unless TF_CPP_MIN_LOG_LEVEL is set: then all is as it says.
 
     Call it before TensorFlow is imported. Its errors are Python's exceptions; what it logs beside them is of no use to
-    who runs a script. Processes that this one starts do the same by calling it.
+    who runs a script. Processes that this one starts do the same when they import this module.
     """
     if "tensorflow" in sys.modules or (_LEVEL in os.environ and _OURS not in os.environ):
         return
@@ -152,3 +152,7 @@ def _without_startup_lines() -> Iterator[None]:
             rest = b"".join(line for line in held if not _STARTUP.match(line))
             with contextlib.suppress(OSError):
                 os.write(2, rest)
+
+
+if _OURS in os.environ:  # started by a script of ours: multiprocessing imports that one anew, but not as `__main__`
+    quiet_tensorflow()

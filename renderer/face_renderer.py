@@ -139,6 +139,13 @@ class FaceRenderer(tf.Module):
         values = interpolate(framebuffer, tf.concat([light, uv], -1))
         return self.texture_sampler(groups["texture"], values[..., 3:]) * values[..., :3]
 
+    def normal_image(self, framebuffer: fb.Framebuffer, coefficients: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+        """Unit normals [B, H, W, 3] (x right, y up, z to the camera) at the pixels of a framebuffer, 0 off the mesh.
+
+        Of unposed vertices `shape` [B, V, 3].
+        """
+        return tf.math.l2_normalize(interpolate(framebuffer, self.normals(coefficients, shape)), -1)
+
     def __call__(self, coefficients: tf.Tensor, camera: Projection | None = None) -> Rendering:
         """Draws `coefficients` [B, size], or [B, lambda_size] (no translation), as `camera` (or this renderer's) does.
 

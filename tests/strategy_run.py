@@ -24,10 +24,10 @@ from discoface_tf2.training.meter import Meter
 BATCH = 8
 
 
-def photographs(start, batch, shard=(0, 1)):
+def records(start, batch, shard=(0, 1)):
     """Noise, image k of the run from any start, in the shards of `load_dataset`."""
     room = np.random.default_rng(0).integers(0, 256, (64, 16, 16, 3), np.uint8)
-    dataset = tf.data.Dataset.from_tensor_slices(room).repeat().skip(start).batch(batch, drop_remainder=True)
+    dataset = tf.data.Dataset.from_tensor_slices({"image": room}).repeat().skip(start).batch(batch, drop_remainder=True)
     return dataset.shard(shard[1], shard[0])
 
 
@@ -49,7 +49,7 @@ def strategy_run(assets: Path, run: Path, strategy: tf.distribute.Strategy, step
     Meter.read = noted
     try:
         where = Assets("noise", str(assets / "vae"), str(assets / "perception"), str(assets / "face.npz"))
-        return train(config, where, photographs, run, strategy)
+        return train(config, where, records, run, strategy)
     finally:
         Meter.read = read
 

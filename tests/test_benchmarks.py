@@ -9,6 +9,7 @@ import train
 from benchmarks import contrast, framing, generation, original_network, photographs, scale, vae_samples
 from datasets.photographs.outcome import FaceOutcome, Outcome
 from datasets.photographs.report import write_report
+from discoface_tf2.systems.disco.config import DiscoConfig
 from renderer import load_face_model
 from vae.model import ABBREVIATIONS, FactorConfig, FactorVAE
 from vae.sampler import save_factor
@@ -47,7 +48,7 @@ def test_contrast_asks_for_what_train_has(tmp_path):
         script, *flags = contrast.stage_2(tmp_path, setting, 1, 5)
         args = train.make_parser().parse_args(flags)
         assert script == "train.py" and (args.seed, args.kimg, args.run_id) == (1, 5, str(tmp_path / "stage1"))
-        configs[setting] = {name: getattr(args, name) for name in train.WEIGHT_FLAGS}
+        configs[setting] = {name: getattr(args, name) for name in DiscoConfig.WEIGHT_FLAGS}
     assert configs["without"] == {**configs["with"], "w_exp_warp": 0.0, "w_gamma_change": 0.0}
     assert not any(configs["with"].values())  # the preset's
 

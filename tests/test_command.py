@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -95,6 +96,15 @@ def test_nothing_but_the_scripts_own_words_reaches_the_console(command, tmp_path
                          cwd=tmp_path, env={**quiet_environment(), "PYTHONPATH": str(ROOT)}, capture_output=True,
                          text=True, timeout=300)  # fmt: skip
     assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_the_processes_that_a_script_starts_are_as_quiet(tmp_path):
+    command = ["-m", "datasets.make_synthetic", "--out=records", "--count=2", "--shards=2", "--image_size=16",
+               "--workers=2"]  # fmt: skip
+    run = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, timeout=300,
+                         env={**quiet_environment(), "PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert run.returncode == 0
+    assert not re.search(r"oneDNN|absl::InitializeLog|cudart", run.stderr), run.stderr
 
 
 def test_start_up_lines_are_dropped_and_others_kept(capfd):

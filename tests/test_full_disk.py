@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from datasets.records import MANIFEST, Manifest, Record, RecordWriter
 from discoface_tf2.files import write_json
-from discoface_tf2.perception.bundle import Perception
+from discoface_tf2.perception.perception import Perception
 from discoface_tf2.training.events import Events
 from renderer.command import describe
 from renderer.files import save_npz, save_png

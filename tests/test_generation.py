@@ -19,9 +19,11 @@ from script_run import run_script
 
 import export_model
 import generate_images
-from discoface_tf2.generation import FaceGenerator, GenerationOptions, coarse_layers, draw_rows, generate, to_uint8
-from discoface_tf2.model_io import load_model, load_sampler, newest_snapshot, save_model, snapshot_path
-from discoface_tf2.networks.config import NetworkConfig, build_generator
+from discoface_tf2.generation import GenerationOptions, generate, sample_row, to_uint8
+from discoface_tf2.model import load
+from discoface_tf2.model_io import Manifest, newest_snapshot, save_model, snapshot_path
+from discoface_tf2.networks.stylegan2.config import NetworkConfig, build_generator
+from discoface_tf2.systems.disco.system import coarse_layers
 from renderer.layout import FACTORS, CoefficientLayout
 from vae import FactorVAE
 from vae.model import ABBREVIATIONS, FactorConfig
@@ -52,63 +54,62 @@ def run(tmp_path_factory) -> Path:
         generator = build_generator(config, seed=int(kimg))
         for layer in generator.synthesis.convs:
             layer.noise.strength.assign(0.1)
-        save_model(
-            snapshot_path(folder, kimg), generator, config, LAYOUT, noise_dim=NOISE, vae_dir=vaes, extra={"kimg": kimg}
-        )
+        manifest = Manifest("disco", "stylegan2", config, LAYOUT, NOISE, {"kimg": kimg})
+        save_model(snapshot_path(folder, kimg), generator, manifest, vae_dir=vaes)
     return folder
 
 
 @pytest.fixture(scope="module")
 def model(run):
-    return load_model(run)
+    return load(run)
 
 
 @pytest.fixture(scope="module")
 def sampler(model):
-    return load_sampler(model)
+    return model.sampler
 
 
 @pytest.fixture(scope="module")
 def faces(model, sampler):
-    return FaceGenerator.of(model, sampler)
+    return model.faces
 
 
 def test_newest_snapshot_is_taken_and_one_can_be_named(run, model):
     assert model.folder == newest_snapshot(run) == snapshot_path(run, 12)
     assert snapshot_path(run, 12).name == "kimg000012"
-    assert load_model(snapshot_path(run, 1.5)).facts == {"kimg": 1.5}
+    assert load(snapshot_path(run, 1.5)).facts == {"kimg": 1.5}
 
 
 def test_a_snapshot_is_self_contained(run, model, tmp_path):
     moved = shutil.copytree(model.folder, tmp_path / "elsewhere")
-    again = load_model(moved)
+    again = load(moved)
     inputs = np.random.default_rng(0).normal(size=(2, LAYOUT.lambda_size + NOISE)).astype(np.float32)
     np.testing.assert_array_equal(again.generator(inputs), model.generator(inputs))
-    assert load_sampler(again).lambda_size == LAYOUT.lambda_size
+    assert again.sampler.lambda_size == LAYOUT.lambda_size
 
 
 def test_missing_and_damaged_snapshots_say_so_in_one_line(model, tmp_path):
     with pytest.raises(FileNotFoundError, match="expected a run folder"):
-        load_model(tmp_path)
+        load(tmp_path)
     broken = shutil.copytree(model.folder, tmp_path / "broken")
     weights = broken / "generator.weights.h5"
     weights.write_bytes(weights.read_bytes()[:500])
     with pytest.raises(ValueError, match=r"generator.weights.h5: cannot read") as error:
-        load_model(broken)
+        load(broken)
     assert "\n" not in str(error.value)
     manifest = broken / "model.json"
     manifest.write_text(manifest.read_text().replace('"resolution": 16', '"resolution": 16, "frobnicate": 1'))
     with pytest.raises(ValueError, match=r"model.json.*frobnicate"):
-        load_model(broken)
+        load(broken)
     (broken / "model.json").write_text("{")
     with pytest.raises(ValueError, match="not a snapshot"):
-        load_model(broken)
+        load(broken)
 
 
 @pytest.mark.parametrize("factor", ["all", *FACTORS])
 def test_rows_vary_only_what_they_should(factor, sampler):
     options = GenerationOptions(factor, subjects=3, variations=4, seed=7)
-    rows = [draw_rows(options, sampler, NOISE, subject) for subject in range(3)]
+    rows = [sample_row(options, sampler, NOISE, subject) for subject in range(3)]
     varying = {"expression", "lighting", "pose"} if factor == "all" else {factor}
     for coefficients, noise in rows:
         assert (noise == noise[0]).all()
@@ -135,7 +136,7 @@ def test_images_do_not_depend_on_the_batch(faces, sampler):
 
 
 def test_truncation_is_the_formula(model, sampler, faces):
-    coefficients, noise = draw_rows(GenerationOptions(variations=3), sampler, NOISE, 0)
+    coefficients, noise = sample_row(GenerationOptions(variations=3), sampler, NOISE, 0)
     mapping = model.generator.mapping
     whole = mapping(np.concatenate([coefficients, noise], 1)).numpy()
     alone = np.zeros([3, LAYOUT.lambda_size + NOISE], np.float32)

@@ -19,9 +19,10 @@ import generate_images
 import train as train_script
 from discoface_tf2 import import_original, model_io
 from discoface_tf2.import_original import import_network
+from discoface_tf2.model import load
+from discoface_tf2.networks.stylegan1 import reference
+from discoface_tf2.networks.stylegan1.network_file import read_networks
 from discoface_tf2.perception import Perception
-from discoface_tf2.stylegan1 import reference
-from discoface_tf2.stylegan1.network_file import read_networks
 from discoface_tf2.training.loop import Assets, train
 from renderer.layout import CoefficientLayout
 from vae import FACTORS, FactorConfig, FactorVAE
@@ -65,7 +66,7 @@ def test_the_command_says_what_it_did_and_the_snapshot_is_the_networks(source, t
     manifest = json.loads((out / model_io.MANIFEST).read_text())
     assert (manifest["architecture"], manifest["noise_dim"]) == ("stylegan1", NOISE)
     assert max(manifest["facts"]["differences"].values()) < 1e-4
-    model = model_io.load_model(out)
+    model = load(out)
     inputs = np.random.default_rng(0).normal(size=(2, 254 + NOISE))
     parts = {name: part.variables for name, part in read_networks(source).average.components.items()}
     ws = np.repeat(reference.mapping(parts["mapping"], inputs, layers=2, lr_multiplier=0.01)[:, None], 6, 1)
@@ -73,7 +74,7 @@ def test_the_command_says_what_it_did_and_the_snapshot_is_the_networks(source, t
     drawn = model.generator(tf.constant(inputs, tf.float32), noise="fixed")
     np.testing.assert_allclose(drawn, images, atol=1e-4 * np.abs(images).max())
     with pytest.raises(FileNotFoundError, match="came without factor VAEs; give them by --vae_dir"):
-        model_io.load_sampler(model)
+        _ = model.sampler
     import_network(source, out)  # an earlier import is replaced
 
 
@@ -120,20 +121,22 @@ def test_training_goes_on_from_it(vaes, tiny_face_model, tmp_path):
     assets = Assets("photographs", str(vaes), str(tmp_path / "perception"), str(tmp_path / "face.npz"), str(imported))
     room = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 3), np.uint8)
 
-    def photographs(start, batch):
-        return tf.data.Dataset.from_tensor_slices(room).repeat().skip(start).batch(batch, drop_remainder=True)
+    def records(start, batch):
+        return (
+            tf.data.Dataset.from_tensor_slices({"image": room}).repeat().skip(start).batch(batch, drop_remainder=True)
+        )
 
     with pytest.raises(ValueError, match=r"a network of 8 × 8 .* 4 noise .* 16 × 16, 254 and 4"):
-        train(tiny_config(2, noise_dim=NOISE), assets, photographs, tmp_path / "run")
+        train(tiny_config(2, noise_dim=NOISE), assets, records, tmp_path / "run")
     options = dict(resolution=8, noise_dim=NOISE, layer_noise=True, standardize_input=True)
     contrast = tiny_config(2, kimg=0.008, pl_weight=2.0, pl_interval=2, **options)
-    second = train(contrast, assets, photographs, tmp_path / "second")
+    second = train(contrast, assets, records, tmp_path / "second")
     assert json.loads((second / model_io.MANIFEST).read_text())["architecture"] == "stylegan1"
     config = tiny_config(1, kimg=0.004, imitate_kimg=0.004, **options)
-    snapshot = train(config, assets, photographs, tmp_path / "run")
+    snapshot = train(config, assets, records, tmp_path / "run")
     assert json.loads((snapshot / model_io.MANIFEST).read_text())["architecture"] == "stylegan1"
     assert (snapshot / model_io.DISCRIMINATOR_WEIGHTS).is_file()
-    generators = [model_io.load_model(folder).generator for folder in (imported, snapshot)]
+    generators = [load(folder).generator for folder in (imported, snapshot)]
     for folder, generator in zip((imported, snapshot), generators, strict=True):
         generator.load_weights(folder / model_io.CURRENT_WEIGHTS)
     for before, after in zip(*(generator.weights for generator in generators), strict=True):
@@ -141,7 +144,7 @@ def test_training_goes_on_from_it(vaes, tiny_face_model, tmp_path):
         trains = "noise_map" not in before.path and "rgb_4" not in before.path
         assert (change > 0) == trains, before.path
         assert change < 0.1  # it goes on, and does not start anew
-    assert train(config, assets, photographs, tmp_path / "run") == snapshot  # the run can be taken up again
+    assert train(config, assets, records, tmp_path / "run") == snapshot  # the run can be taken up again
     assert train_script.start_snapshot(str(imported), None) == imported  # what --run_id means
 
 

@@ -21,19 +21,23 @@ import vae.train
 from datasets import make_synthetic
 from datasets.photographs.settings import Settings
 from discoface_tf2 import vae_faces
-from discoface_tf2.config import LossWeights, Monitoring, TrainingConfig
+from discoface_tf2.config import Monitoring
 from discoface_tf2.generation_options import GenerationOptions
 from discoface_tf2.metrics.protocols import Control
-from discoface_tf2.networks.config import NetworkConfig
-from discoface_tf2.perception.training import Budget
-from discoface_tf2.stylegan1.config import StyleGAN1Config
+from discoface_tf2.networks.stylegan1.config import StyleGAN1Config
+from discoface_tf2.networks.stylegan2.config import NetworkConfig
+from discoface_tf2.perception.training.optimise import Budget
+from discoface_tf2.systems.disco.config import DiscoConfig, LossWeights
+from discoface_tf2.systems.gif.config import GifConfig, GifWeights
+from discoface_tf2.systems.gif.networks import GifNetworkConfig
 from renderer import import_model, preview, render
 from renderer.options import Each, Kind, Range, Switch, number, positive, whole
 from vae.trainer import TrainingOptions
 
 NEEDED = {  # what each config cannot do without
-    TrainingConfig: {}, LossWeights: {}, Monitoring: {}, GenerationOptions: {}, Settings: {},
-    Control: dict(samples=100), NetworkConfig: dict(input_size=10), Budget: dict(steps=1),
+    DiscoConfig: {}, LossWeights: {}, GifConfig: {}, GifWeights: {}, Monitoring: {}, GenerationOptions: {},
+    Settings: {}, Control: dict(samples=100), NetworkConfig: dict(input_size=10),
+    GifNetworkConfig: dict(input_size=10), Budget: dict(steps=1),
     StyleGAN1Config: dict(input_size=10, widths=(8, 8)),
     TrainingOptions: dict(epochs=1, batch_size=1, lr=1e-4, halve_every=1),
 }  # fmt: skip
@@ -216,6 +220,6 @@ def test_help_explains_every_option():
         for action in parser._actions:
             assert action.help, f"{name}: {action.option_strings}"
     shown = PARSERS["train"].format_help()
-    for field in (*dataclasses.fields(TrainingConfig), *dataclasses.fields(LossWeights)):
+    for field in (*dataclasses.fields(DiscoConfig), *dataclasses.fields(LossWeights)):
         if field.name not in ("stage", "preset", "weights"):
             assert " ".join(field.metadata["help"].split()[:3]) in " ".join(shown.split())

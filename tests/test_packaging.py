@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from setuptools import find_packages
 
+from discoface_tf2.systems import NAMES
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -30,8 +32,17 @@ def test_the_arrows_of_imports_run_downward():
         "vae": ("renderer", "datasets", "discoface_tf2"),
         "datasets": ("vae", "discoface_tf2"),
         "discoface_tf2": ("datasets", "train", "generate_images"),
-        "discoface_tf2/networks": ("renderer", "discoface_tf2.losses", "discoface_tf2.training"),
-        "discoface_tf2/losses": ("discoface_tf2.training",),
+        "discoface_tf2/networks": (
+            "renderer",
+            "discoface_tf2.losses",
+            "discoface_tf2.systems",
+            "discoface_tf2.training",
+        ),
+        "discoface_tf2/losses": ("discoface_tf2.systems", "discoface_tf2.training"),
+        "discoface_tf2/perception": ("discoface_tf2.systems", "discoface_tf2.losses"),
+        "discoface_tf2/systems": tuple(
+            f"discoface_tf2.{room}" for room in ("training", "metrics", "generation", "model_io", "export", "pictures")
+        ),
     }
     wrong = [
         f"{file.relative_to(ROOT)}: {line.strip()}"
@@ -42,6 +53,18 @@ def test_the_arrows_of_imports_run_downward():
         if line.strip().startswith((f"import {name} ", f"import {name}.", f"from {name} ", f"from {name}."))
         or line.strip() == f"import {name}"
         if not line.strip().startswith(allowed.get(top, ("nothing",)))
+    ]
+    assert wrong == []
+
+
+def test_only_its_own_folder_knows_a_system_by_name():
+    """Training, generation, metrics and export go through `systems.base`."""
+    wrong = [
+        f"{file.relative_to(ROOT)}: {line.strip()}"
+        for file in (ROOT / "discoface_tf2").rglob("*.py")
+        for line in file.read_text(encoding="utf-8").splitlines()
+        for name in NAMES
+        if f"discoface_tf2.systems.{name}" in line and file.parent != ROOT / "discoface_tf2" / "systems" / name
     ]
     assert wrong == []
 

@@ -12,8 +12,7 @@ import calc_metrics
 import train
 from datasets.records import Manifest, Record, RecordWriter, iterate_shard
 from discoface_tf2 import model_io
-from discoface_tf2.architectures import architecture_of
-from discoface_tf2.stylegan1.config import StyleGAN1Config
+from discoface_tf2.networks.stylegan1.config import StyleGAN1Config
 from renderer import FaceRenderer
 
 
@@ -154,7 +153,7 @@ def test_other_content_under_the_same_names_is_refused(
 def test_options_of_the_network_are_refused_where_it_is_imported(tmp_path, common, tiny_face_model, capsys):
     layout, snapshot = tiny_face_model.layout, tmp_path / "imported"
     config = StyleGAN1Config(input_size=layout.lambda_size + 4, widths=(8, 8, 8))
-    manifest = {"format": model_io.FORMAT, "architecture": architecture_of(config), "network": config.to_dict(),
+    manifest = {"format": model_io.FORMAT, "architecture": "stylegan1", "network": config.to_dict(),
                 "layout": layout.to_dict(), "noise_dim": 4, "facts": {}}  # fmt: skip
     snapshot.mkdir()
     (snapshot / model_io.MANIFEST).write_text(json.dumps(manifest))

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from discoface_tf2.generation import GenerationOptions
-from discoface_tf2.model_io import load_model, save_model, snapshot_path
-from discoface_tf2.networks.config import NetworkConfig, build_generator
+from discoface_tf2.model import load
+from discoface_tf2.model_io import Manifest, save_model, snapshot_path
+from discoface_tf2.networks.stylegan2.config import NetworkConfig, build_generator
 from discoface_tf2.pictures import write_pictures
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,9 +24,9 @@ GENERATE = """
 import json, sys
 from pathlib import Path
 from discoface_tf2.generation import GenerationOptions
-from discoface_tf2.model_io import load_model
+from discoface_tf2.model import load
 from discoface_tf2.pictures import write_pictures
-write_pictures(Path(sys.argv[2]), GenerationOptions("all", 1, 2, 0, 0.7), load_model(Path(sys.argv[1])))
+write_pictures(Path(sys.argv[2]), GenerationOptions("all", 1, 2, 0, 0.7), load(Path(sys.argv[1])))
 ours = {name: module.__file__ for name, module in sys.modules.items()
         if name.split(".")[0] in ("discoface_tf2", "renderer", "vae", "datasets") and module.__file__}
 print(json.dumps(ours))
@@ -70,8 +71,9 @@ def test_the_wheel_generates_without_the_checkout(wheel_python: Path, tiny_asset
     layout = tiny_face_model.layout
     config = NetworkConfig(layout.lambda_size + 4, 16, 128, 8, 2, 16, 16, mapping_lr_multiplier=1.0)
     snapshot = snapshot_path(tmp_path / "run", 1)
-    save_model(snapshot, build_generator(config, seed=1), config, layout, noise_dim=4, vae_dir=tiny_assets / "vae")
-    write_pictures(tmp_path / "here", GenerationOptions("all", 1, 2, 0, 0.7), load_model(snapshot))
+    manifest = Manifest("disco", "stylegan2", config, layout, 4, {})
+    save_model(snapshot, build_generator(config, seed=1), manifest, vae_dir=tiny_assets / "vae")
+    write_pictures(tmp_path / "here", GenerationOptions("all", 1, 2, 0, 0.7), load(snapshot))
 
     told = _run(wheel_python, "-c", GENERATE, snapshot, tmp_path / "there", cwd=tmp_path)
     files = json.loads(told.splitlines()[-1])

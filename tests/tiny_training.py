@@ -1,6 +1,7 @@
 """A training configuration of a few thousand weights."""
 
-from discoface_tf2.config import TrainingConfig, make_config
+from discoface_tf2.systems.disco.config import DiscoConfig
+from renderer.layout import CoefficientLayout
 
 TINY = dict(
     resolution=16, channel_base=128, channel_max=8, mapping_layers=2, mapping_width=16, noise_dim=4, batch_size=4,
@@ -8,5 +9,8 @@ TINY = dict(
 )  # fmt: skip
 
 
-def tiny_config(stage: int = 1, **overrides) -> TrainingConfig:
-    return make_config("demo64", stage, **{**TINY, **overrides})
+LAYOUT = CoefficientLayout(shape=2, texture=2, expression=2)
+
+
+def tiny_config(stage: int = 1, **overrides) -> DiscoConfig:
+    return DiscoConfig.make("demo64", stage, **{**TINY, **overrides})

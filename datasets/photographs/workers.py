@@ -14,8 +14,6 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
 
-from renderer.command import quiet_tensorflow
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _READY = "ready"
@@ -144,7 +142,6 @@ def _serve(pipe: Connection, make: Callable[[], Callable], fatal: tuple[type[Bas
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the master decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     use_one_thread()
-    quiet_tensorflow()
     try:
         function = make()
     except BaseException as error:  # told to the master, which raises it

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from discoface_tf2.generation import FaceGenerator, generate
+from discoface_tf2.generation import generate
 from discoface_tf2.generation_options import SAMPLES, TRUNCATION, VARIATION, GenerationOptions
 from discoface_tf2.metrics.control import measure
 from discoface_tf2.perception import Perception
+from discoface_tf2.systems.base import FaceGenerator
 from renderer.options import SEED, check_options, option
 from vae import FactorSampler
 

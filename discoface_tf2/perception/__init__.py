@@ -4,9 +4,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from discoface_tf2.perception.bundle import Perception
     from discoface_tf2.perception.identity import Identity
     from discoface_tf2.perception.parsing import CLASSES, Parsing
+    from discoface_tf2.perception.perception import Perception
     from discoface_tf2.perception.reconstruction import Reconstruction
 
 # Imported when first used: TensorFlow takes seconds, and a wrong flag, --help and Ctrl-C are answered before.
@@ -14,7 +14,7 @@ _HOMES = {
     "CLASSES": "discoface_tf2.perception.parsing",
     "Identity": "discoface_tf2.perception.identity",
     "Parsing": "discoface_tf2.perception.parsing",
-    "Perception": "discoface_tf2.perception.bundle",
+    "Perception": "discoface_tf2.perception.perception",
     "Reconstruction": "discoface_tf2.perception.reconstruction",
 }
 

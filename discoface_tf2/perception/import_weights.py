@@ -1,4 +1,4 @@
-"""Imports the literature's perception networks, once, into Keras weights.
+"""Imports published, pretrained perception networks, once, into Keras weights.
 
     python -m discoface_tf2.perception.import_weights reconstruction --source FaceReconModel.pb --out runs/published
     python -m discoface_tf2.perception.import_weights identity --source model-20170512-110547.ckpt-250000 --out …
@@ -26,7 +26,7 @@ if __name__ == "__main__":
 import numpy as np
 
 from discoface_tf2.files import write_json
-from discoface_tf2.perception.bundle import (
+from discoface_tf2.perception.perception import (
     FORMAT,
     IMPORTED,
     MANIFEST,
@@ -37,9 +37,9 @@ from discoface_tf2.perception.bundle import (
     save_weights,
     weights_path,
 )
-from discoface_tf2.perception.literature import BASEL
-from discoface_tf2.perception.literature.units import PublishedNetwork
-from discoface_tf2.perception.literature.variables import Variables, read_variables
+from discoface_tf2.perception.pretrained import BASEL
+from discoface_tf2.perception.pretrained.units import PublishedNetwork
+from discoface_tf2.perception.pretrained.variables import Variables, read_variables
 from renderer.layout import CoefficientLayout
 
 FACE_MODEL = "bfm09"  # as its importer names it: the Basel Face Model 2009 with the expressions of Guo et al.

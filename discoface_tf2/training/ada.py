@@ -11,8 +11,8 @@ from __future__ import annotations
 import tensorflow as tf
 
 from discoface_tf2.config import TrainingConfig
+from discoface_tf2.sampling import replica_normal
 from discoface_tf2.training.augment import DRAWS, augment, draw_transformation
-from discoface_tf2.training.draws import replica_normal
 
 
 class AdaptiveAugment:

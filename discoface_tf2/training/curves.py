@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from discoface_tf2.systems import NAMES, config_class
 from renderer.command import begin
 
-PHASES = ("imitate", "warmup", "imitative", "contrastive")
+PHASES = tuple(dict.fromkeys(phase for name in NAMES for phase in config_class(name).PHASES))
 _COLUMNS = 4
 Curves = dict[str, dict[str, np.ndarray]]  # by term and phase ("" where the phase does not matter): [N, 2] kimg, value
 

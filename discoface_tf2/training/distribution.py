@@ -26,10 +26,9 @@ _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.Cancelled
 _LOST_WORDS = ("collective", "unhealthy", "heartbeat", "connection reset", "socket closed", "coordination")
 _STOP_INTERVAL = 16  # steps between questions whether any worker was asked to stop
 
-# photographs(start, batch): batches of uint8 images [batch, R, R, 3], as if `start` images had been shown already. For
-# several workers photographs(start, batch, (index, count)): those of this worker, as `datasets.reader.load_dataset` has
-# it.
-Photographs = Callable[..., tf.data.Dataset]
+# records(start, batch): batches of records, fields [batch, …] by name, as if `start` images had been shown already. For
+# several workers records(start, batch, (index, count)): those of this worker, as `datasets.reader.load_dataset` has it.
+Records = Callable[..., tf.data.Dataset]
 
 
 def jit_compiled(asked: bool | None) -> bool:
@@ -107,24 +106,28 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def distributed_batches(
-    strategy: tf.distribute.Strategy, photographs: Photographs, start: int, batch_size: int
+    strategy: tf.distribute.Strategy, records: Records, start: int, batch_size: int
 ) -> Iterator[Any]:
-    """The run's photographs from `start` on: batches for `TrainingStep`, row i of a batch on replica i mod n."""
+    """The run's records from `start` on: batches for `TrainingStep`, row i of a batch on replica i mod n."""
     replicas = strategy.num_replicas_in_sync
     if replicas == 1:
-        return iter(photographs(start, batch_size))
+        return iter(records(start, batch_size))
     rows = batch_size // replicas
 
     def of_this_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
         count, local = context.num_input_pipelines, replicas // context.num_input_pipelines
         if count == 1:
-            dataset = photographs(start, batch_size)  # [rows · local, …], replica by replica within each `local`
+            dataset = records(start, batch_size)  # [rows · local, …], replica by replica within each `local`
         else:  # a worker's share is `local` rows of every n
-            dataset = photographs(start, local, (context.input_pipeline_id, count)).batch(rows, drop_remainder=True)
+            dataset = records(start, local, (context.input_pipeline_id, count)).batch(rows, drop_remainder=True)
 
-        def by_replica(images: tf.Tensor) -> tf.Tensor:
-            size = images.shape[-3:]
-            return tf.transpose(tf.reshape(images, [rows, local, *size]), [1, 0, 2, 3, 4])
+        def by_replica(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            def by_replica_of(values: tf.Tensor) -> tf.Tensor:
+                rest = values.shape[1 if count == 1 else 2 :]  # what one row is
+                order = [1, 0, *range(2, 2 + len(rest))]
+                return tf.transpose(tf.reshape(values, [rows, local, *rest]), order)
+
+            return {name: by_replica_of(values) for name, values in batch.items()}
 
         dataset = dataset.map(by_replica).unbatch()
         endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)

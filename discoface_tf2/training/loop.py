@@ -1,4 +1,4 @@
-"""The training loop: photographs in, snapshots out, and a line now and then to say how it goes."""
+"""The training loop: records in, snapshots out, and a line now and then to say how it goes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from discoface_tf2.config import Monitoring, TrainingConfig
 from discoface_tf2.face_model_option import SHORT, face_model_note, require_same_face_model
 from discoface_tf2.files import digest, say
 from discoface_tf2.perception import Perception
-from discoface_tf2.perception.bundle import weights_digest
+from discoface_tf2.perception.perception import weights_digest
+from discoface_tf2.systems import find_system
+from discoface_tf2.systems.base import Batch, Tools
 from discoface_tf2.training.distribution import (
     Agreement,
-    Photographs,
+    Records,
     clear_worker_errors,
     distributed_batches,
     is_chief,
@@ -33,7 +35,7 @@ from discoface_tf2.training.saving import Saver
 from discoface_tf2.training.state import TrainingState, foreign_network
 from discoface_tf2.training.steps import TrainingStep
 from discoface_tf2.training.summaries import Summaries
-from renderer import FaceModel, FaceRenderer, load_face_model
+from renderer import FaceModel, load_face_model
 from vae import FactorSampler
 from vae.sampler import WEIGHTS as VAE_WEIGHTS
 
@@ -42,18 +44,18 @@ from vae.sampler import WEIGHTS as VAE_WEIGHTS
 class Assets:
     """Where a run finds what it does not train itself."""
 
-    data: str  # folder of photographs as TFRecords
+    data: str  # folder of real images as TFRecords
     vae: str  # folder of the four factor VAEs
-    perception: str  # folder of the perception networks
+    perception: str | None  # folder of the perception networks; None where the system can do without
     face_model: str = "builtin"  # or a .npz
     start_from: str | None = None  # a snapshot of an earlier stage
-    data_checksum: str | None = None  # tells the photographs from others: datasets.reader.fingerprint
+    data_checksum: str | None = None  # tells the records from others: datasets.reader.fingerprint
 
 
 def train(
     config: TrainingConfig,
     assets: Assets,
-    photographs: Photographs,
+    records: Records,
     directory: Path,
     strategy: tf.distribute.Strategy | None = None,
     monitoring: Monitoring | None = None,
@@ -70,26 +72,28 @@ def train(
     config.require_replicas(strategy.num_replicas_in_sync)
     face_model = load_face_model(assets.face_model)
     sampler = FactorSampler.load(assets.vae)
-    perception = Perception.load(assets.perception)
+    perception = None if assets.perception is None else Perception.load(assets.perception)
+    if perception is None and find_system(config.SYSTEM).needs_perception:
+        raise ValueError(f"--perception_dir: expected the perception networks that {config.SYSTEM} learns by")
     expected = face_model.layout.to_dict()
     if sampler.layout != expected:
         raise ValueError(
             f"the VAEs were trained for another face model: expected the layout {expected}. Received: "
-            f"{sampler.layout}. Train them on photographs of this face model"
+            f"{sampler.layout}. Train them on images of this face model"
         )
-    perception.require_layout(face_model.layout, assets.perception)
+    if perception is not None and assets.perception is not None:
+        perception.require_layout(face_model.layout, assets.perception)
     _require_face_model(assets, face_model, sampler, perception)
-    renderer = FaceRenderer(face_model, image_size=config.resolution, part="face")
-    lambda_size = face_model.layout.lambda_size
-    foreign = foreign_network(Path(assets.start_from), config, lambda_size) if assets.start_from else None
+    tools = Tools(face_model, sampler, perception)
+    foreign = foreign_network(Path(assets.start_from), config, face_model.layout) if assets.start_from else None
     with strategy.scope():
-        state = TrainingState(config, lambda_size, foreign)
-        if config.standardize_input and foreign is None:
-            state.set_input_scale(_sample_lambdas(sampler, 4096))
+        state = TrainingState(config, face_model.layout, foreign)
+        if foreign is None:
+            state.prepare(tools)
     if assets.start_from:
         state.load_snapshot(Path(assets.start_from))
     options = {
-        "training": config.to_dict(),
+        "training": {"system": config.SYSTEM, **config.to_dict()},
         "assets": _asset_names(assets),
         "checksums": _asset_checksums(assets, face_model),
     }
@@ -101,25 +105,22 @@ def train(
     with contextlib.ExitStack() as stack:
         if chief:
             stack.enter_context(own_folder(directory, begun))
-        open_run(directory, options, writes=chief, defaults={"training": TrainingConfig().to_dict()})
+        defaults = {"training": {"system": "disco", **type(config)().to_dict()}}
+        open_run(directory, options, writes=chief, defaults=defaults)
         stack.enter_context(clear_worker_errors(strategy))
-        run = _Run(config, assets, directory, strategy, state, sampler, renderer, perception,
-                   monitoring or Monitoring())  # fmt: skip
-        return run.train(photographs)
+        return _Run(config, assets, directory, strategy, state, tools, monitoring or Monitoring()).train(records)
 
 
-def _sample_lambdas(sampler: FactorSampler, count: int) -> np.ndarray:
-    """λ [count, L] as the run will draw them, the same in every run."""
-    return sampler.sample(tf.random.stateless_normal([count, sampler.latent_size], [0, 0])).numpy()
-
-
-def _require_face_model(assets: Assets, face_model: FaceModel, sampler: FactorSampler, perception: Perception) -> None:
+def _require_face_model(
+    assets: Assets, face_model: FaceModel, sampler: FactorSampler, perception: Perception | None
+) -> None:
     """Raises ValueError unless what the run starts from is for this face model, as far as it says."""
-    noted, advice = sampler.face_model, "Train them on photographs of this face model"
+    noted, advice = sampler.face_model, "Train them on images of this face model"
     require_same_face_model(assets.vae, noted.get("face_model_checksum"), noted.get("face_model"), face_model, advice)
-    perception.require_face_model(face_model, assets.perception)
+    if perception is not None and assets.perception is not None:
+        perception.require_face_model(face_model, assets.perception)
     if assets.start_from and (Path(assets.start_from) / model_io.MANIFEST).is_file():
-        facts = model_io.read_manifest(Path(assets.start_from))[3]
+        facts = model_io.read_manifest(Path(assets.start_from)).facts
         require_same_face_model(
             assets.start_from, facts.get("face_model_checksum"), facts.get("face_model"), face_model
         )
@@ -135,7 +136,7 @@ def _asset_checksums(assets: Assets, face_model: FaceModel) -> dict[str, str | N
     return {
         "data": assets.data_checksum,
         "vae": digest(*sorted(Path(assets.vae).glob(f"*/{VAE_WEIGHTS}"))),
-        "perception": weights_digest(assets.perception),
+        "perception": weights_digest(assets.perception) if assets.perception else None,
         "face_model": face_model.checksum()[:SHORT],
         "start_from": digest(Path(assets.start_from) / model_io.MANIFEST) if assets.start_from else None,
     }
@@ -151,30 +152,28 @@ class _Run:
         directory: Path,
         strategy: tf.distribute.Strategy,
         state: TrainingState,
-        sampler: FactorSampler,
-        renderer: FaceRenderer,
-        perception: Perception,
+        tools: Tools,
         monitoring: Monitoring,
     ) -> None:
         self.config, self.directory, self.state, self.strategy = config, directory, state, strategy
-        self.step = TrainingStep(config, state, strategy, sampler, renderer, perception)
+        self.step = TrainingStep(config, state, strategy, tools)
         self.chief, self.agreement = is_chief(strategy), Agreement(strategy)
         self.monitoring = monitoring
         self.summaries: Summaries | None = None
         if self.chief:
-            self.summaries = Summaries(directory, sampler, renderer, perception, config.noise_dim, monitoring)
+            self.summaries = Summaries(directory, tools, self.step.objective.renderer, config.noise_dim, monitoring)
         facts: dict[str, str | int] = {
             "stage": config.stage,
             "preset": config.preset,
-            **face_model_note(renderer.face_model),
+            **face_model_note(tools.face_model),
             "face_model": assets.face_model,
         }
-        self.saver = Saver(state, directory, renderer.layout, assets.vae, facts, self.chief)
+        self.saver = Saver(state, directory, tools.face_model.layout, tools.sampler, assets.vae, facts, self.chief)
         self.total = round(config.kimg * 1000)
         self.missed = False  # the last status line's curves, on a full disk
         self.began, self.began_at = 0.0, 0  # of the current tick: when, and after how many images
 
-    def train(self, photographs: Photographs) -> Path:
+    def train(self, records: Records) -> Path:
         config, state, total, batch = self.config, self.state, self.total, self.config.batch_size
         resumed = self.saver.restore()
         self.agreement.require_same("checkpoint", _fingerprint(state))
@@ -185,25 +184,24 @@ class _Run:
         if shown >= total and snapshot.is_dir():
             self._say(f"{self.directory}: {state.kimg:g} of {config.kimg:g} kimg are done; nothing to do")
             return snapshot
-        batches = distributed_batches(self.strategy, photographs, shown, batch)
-        images = next(batches)
+        batches = distributed_batches(self.strategy, records, shown, batch)
+        rows = next(batches)
         if self.summaries is not None:
             self.summaries.options(flatten(config.to_dict()))
-        self._grid(images)
+        self._grid(rows)
         self.began, self.began_at = time.perf_counter(), shown
         with StopSignals() as stop:
             while shown < total:
                 phase = config.phase(shown / 1000)
-                self.step(images, phase)
-                if phase != "imitate":
-                    self.step.penalties(images, shown // batch)
+                self.step(rows, phase)
+                self.step.penalties(rows, phase, shown // batch)
                 shown += batch
                 tick = self._due(config.tick_kimg, shown)
                 if tick:
                     self._report(phase, shown)
                 paused = time.perf_counter()
                 if self._due(config.image_kimg, shown):
-                    self._grid(images)
+                    self._grid(rows)
                 if shown < total and self._due(config.tick_kimg * self.monitoring.metric_ticks, shown):
                     self._measure()
                 if shown < total and (self._due(config.snapshot_kimg, shown) or (tick and self.saver.pending)):
@@ -216,7 +214,7 @@ class _Run:
                     self._say(f"stopped at {state.kimg:g} kimg; the same command goes on from here")
                     raise Stopped(signum)
                 if shown < total:
-                    images = next(batches)
+                    rows = next(batches)
             snapshot = self._save(shown)
             self._measure(final=True)
             return snapshot
@@ -229,12 +227,12 @@ class _Run:
         if self.chief:
             say(text)
 
-    def _grid(self, images: tf.Tensor) -> None:
+    def _grid(self, rows: Batch) -> None:
         if self.summaries is None:
             return
-        photographs = np.concatenate([part.numpy() for part in self.strategy.experimental_local_results(images)])
+        parts = self.strategy.experimental_local_results(rows["image"])
         try:
-            self.summaries.grid(self.state, photographs, self.state.kimg)
+            self.summaries.grid(self.state, np.concatenate([part.numpy() for part in parts]), self.state.kimg)
         except OSError as error:  # a full disk: pictures can be missed, the run cannot
             say(f"no grid at {self.state.kimg:g} kimg ({error})", sys.stderr)
 
@@ -260,7 +258,7 @@ class _Run:
             progress = f"{shown / 1000:8.1f} / {self.total / 1000:g} kimg  {phase}  {rate:6.1f} sec/kimg  {left} left"
             say(f"{progress}  {shares}")
         try:
-            self.summaries.tick(phase, means, self.step.imitation.wanted(phase), self.state, rate)
+            self.summaries.tick(phase, means, self.step.objective.weights(phase), self.state, rate)
         except OSError as error:  # said once: every status line tries again
             if not self.missed:
                 say(f"no curves from {self.state.kimg:g} kimg on ({error}); training goes on without", sys.stderr)

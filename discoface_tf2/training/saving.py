@@ -14,6 +14,7 @@ from discoface_tf2.training.checkpoints import Checkpoints
 from discoface_tf2.training.state import TrainingState
 from renderer.files import require_room
 from renderer.layout import CoefficientLayout
+from vae import FactorSampler
 
 _OVERHEAD = 8192  # bytes of a file for each variable in it, at most
 
@@ -25,7 +26,8 @@ class Saver:
         state: what is saved.
         directory: the run folder.
         layout: sizes of the coefficient groups.
-        vae: folder of the factor VAEs, whose decoders a snapshot holds.
+        sampler: samples coefficients for the average w.
+        vae: its folder, whose decoders a snapshot holds.
         facts: what a snapshot remembers of its run.
         writes: whether this process is the one that writes.
     """
@@ -35,12 +37,13 @@ class Saver:
         state: TrainingState,
         directory: Path,
         layout: CoefficientLayout,
+        sampler: FactorSampler,
         vae: str,
         facts: dict[str, str | int],
         writes: bool = True,
     ) -> None:
         self.state, self.directory, self.layout = state, directory, layout
-        self.vae, self.facts, self.writes = vae, facts, writes
+        self.sampler, self.vae, self.facts, self.writes = sampler, vae, facts, writes
         self.checkpoints = Checkpoints(state.checkpoint, directory / "checkpoints")
         self.pending = False  # a save failed, and is to be tried again
         self._drawn = False  # … but its snapshot was written: more of them would take the room of the checkpoint
@@ -116,15 +119,12 @@ class Saver:
         weights = sum(v.numpy().nbytes + _OVERHEAD for network in networks for v in network.variables)
         decoders = sum(path.stat().st_size for path in Path(self.vae).rglob("*") if path.is_file())
         require_room(snapshot.parent, weights + decoders)
+        facts = {**self.facts, **state.facts, "kimg": state.kimg}
+        config, sizes = state.config, state.sizes
+        manifest = model_io.Manifest(config.SYSTEM, state.architecture, sizes, self.layout, config.noise_dim, facts)
+        average_w = state.system.average_w(state.average, self.sampler, self.layout, config.noise_dim)
         model_io.save_model(
-            snapshot,
-            state.average,
-            state.networks,
-            self.layout,
-            noise_dim=state.config.noise_dim,
-            vae_dir=self.vae,
-            extra={**self.facts, **state.facts, "kimg": state.kimg},
-            also=state.save_networks,
+            snapshot, state.average, manifest, vae_dir=self.vae, average_w=average_w, also=state.save_networks
         )
 
 

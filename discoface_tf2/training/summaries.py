@@ -13,16 +13,15 @@ from PIL import Image
 from tensorboard.plugins.hparams import api as hparams
 
 from discoface_tf2.config import Monitoring
-from discoface_tf2.generation import FaceGenerator, average_identity_w, to_uint8
+from discoface_tf2.generation import to_uint8
 from discoface_tf2.metrics.control import coefficient_errors
 from discoface_tf2.metrics.protocols import append_figures, find_metric
-from discoface_tf2.perception import Perception
-from discoface_tf2.training.draws import replica_normal
+from discoface_tf2.sampling import replica_normal
+from discoface_tf2.systems.base import FaceGenerator, Tools
 from discoface_tf2.training.events import Events
 from discoface_tf2.training.state import TrainingState
 from renderer import FaceRenderer
 from renderer.files import save_png
-from vae import FactorSampler
 
 try:
     import resource
@@ -42,29 +41,28 @@ _OUTCOMES = (
 class Summaries:
     """Writes what a run measures and draws, to TensorBoard and as PNG and JSON-lines files in the run folder.
 
-    A grid has `rows` × `columns` cells, each of three pictures side by side: what the renderer draws of λ, what the
-    moving average of the generator draws of the same λ, and a photograph (of nobody in particular). TensorBoard's step
+    A grid has `rows` × `columns` cells, each of three images side by side: the render of λ, what the moving average of
+    the generator makes of the same λ, and a real image (of nobody in particular). TensorBoard's step
     axis counts images. On a full disk everything here raises OSError with one line, and can be called again.
     """
 
     def __init__(
         self,
         directory: Path,
-        sampler: FactorSampler,
+        tools: Tools,
         renderer: FaceRenderer,
-        perception: Perception,
         noise_dim: int,
         monitoring: Monitoring | None = None,
         rows: int = 8,
         columns: int = 4,
     ) -> None:
         self.directory, self.rows, self.columns = directory, rows, columns
-        self.sampler, self.perception, self.layout, self.noise_dim = sampler, perception, renderer.layout, noise_dim
+        self.tools, self.layout, self.noise_dim, sampler = tools, renderer.layout, noise_dim, tools.sampler
         self.monitoring = monitoring or Monitoring()
         self.events = Events(directory / "tensorboard")
-        draw = replica_normal(GRID_SEED, 0, tf.constant(0, tf.int64), rows * columns, sampler.latent_size + noise_dim)
-        self.lambdas = sampler.sample(draw[:, : sampler.latent_size])
-        self.inputs = tf.concat([self.lambdas, draw[:, sampler.latent_size :]], -1)
+        self._generator: FaceGenerator | None = None
+        normal = replica_normal(GRID_SEED, 0, tf.constant(0, tf.int64), rows * columns, sampler.latent_size + noise_dim)
+        self.lambdas, self.noise = sampler.sample(normal[:, : sampler.latent_size]), normal[:, sampler.latent_size :]
         self.renders = np.clip(np.rint(renderer(self.lambdas).image.numpy()), 0, 255).astype(np.uint8)
 
     def options(self, options: Mapping[str, Any]) -> None:
@@ -93,29 +91,40 @@ class Summaries:
             for name, value in values.items():
                 tf.summary.scalar(name, value)
 
-    def grid(self, state: TrainingState, photographs: np.ndarray, kimg: float) -> Path:
+    def grid(self, state: TrainingState, reals: np.ndarray, kimg: float) -> Path:
         """Draws the grid with the moving average, writes `grids/kimg…png`, and measures what is on it."""
-        inputs = tf.split(self.inputs, self.columns)  # in parts, so that the memory is that of a training step
-        images = np.concatenate([state.average(part).numpy() for part in inputs])
+        faces = self._faces(state)
+        parts = zip(tf.split(self.lambdas, self.columns), tf.split(self.noise, self.columns), strict=True)
+        images = np.concatenate([faces(*part).numpy() for part in parts])  # in parts: the memory of a training step
         fakes = to_uint8(images)
         size = fakes.shape[1]
-        photographs = np.resize(photographs, (len(fakes), *photographs.shape[1:]))
-        cells = np.concatenate([self.renders, fakes, photographs], axis=2)  # [N, R, 3R, 3]
+        reals = np.resize(reals, (len(fakes), *reals.shape[1:]))
+        cells = np.concatenate([self.renders, fakes, reals], axis=2)  # [N, R, 3R, 3]
         sheet = cells.reshape(self.rows, self.columns, size, 3 * size, 3).swapaxes(1, 2)
         sheet = sheet.reshape(self.rows * size, self.columns * 3 * size, 3)
         path = self.directory / "grids" / f"kimg{kimg:010.3f}.png"
         save_png(Image.fromarray(sheet), path)
-        seen = np.concatenate([self.perception.reconstruction(part).numpy() for part in np.split(images, self.columns)])
-        errors = coefficient_errors(self.lambdas.numpy(), seen, self.layout)
         with self.events.at(round(kimg * 1000), sheet.nbytes):
-            tf.summary.image("render | generated | photograph", sheet[None])
+            tf.summary.image("render | generated | real", sheet[None])
             if self.monitoring.histograms:
                 self._histograms(state)
-        self.scalars({f"grid_error/{name}": value for name, value in errors.items()}, kimg)
+        if self.tools.perception is not None:
+            look = self.tools.perception.reconstruction
+            predicted = np.concatenate([look(part).numpy() for part in np.split(images, self.columns)])
+            errors = coefficient_errors(self.lambdas.numpy(), predicted, self.layout)
+            self.scalars({f"grid_error/{name}": value for name, value in errors.items()}, kimg)
         return path
 
+    def _faces(self, state: TrainingState) -> FaceGenerator:
+        """The moving average's; made once, since it reads the weights when it is called."""
+        if self._generator is None or self._generator.generator is not state.average:
+            average = state.system.average_w(state.average, self.tools.sampler, self.layout, self.noise_dim)
+            self._generator = state.system.faces(
+                state.average, self.layout, self.noise_dim, average, self.tools.face_model
+            )
+        return self._generator
+
     def _histograms(self, state: TrainingState) -> None:
-        tf.summary.histogram("w", state.average.mapping(self.inputs))
         for network in (state.generator, state.discriminator):
             for variable in network.trainable_variables:
                 tf.summary.histogram(f"weights/{variable.path}", variable)
@@ -127,10 +136,10 @@ class Summaries:
         """
         if not self.monitoring.metrics:
             return
-        average = average_identity_w(state.average, self.sampler, self.layout, self.noise_dim)
-        faces = FaceGenerator(state.average, self.layout, self.noise_dim, average)
+        if self.tools.perception is None:
+            raise ValueError("--metrics: expected the perception networks, which they look through (--perception_dir)")
         for name in self.monitoring.metrics:
-            figures = find_metric(name).measure(faces, self.sampler, self.perception)
+            figures = find_metric(name).measure(self._faces(state), self.tools.sampler, self.tools.perception)
             append_figures(self.directory, name, {"kimg": state.kimg, "generated": figures})
             self.scalars({f"{name}/{key}": value for key, value in figures.items()}, state.kimg)
             if final:

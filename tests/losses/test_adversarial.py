@@ -5,7 +5,7 @@ import tensorflow as tf
 from networks.layer_harness import normal
 
 from discoface_tf2.losses import adversarial
-from discoface_tf2.networks import Discriminator, Synthesis
+from discoface_tf2.networks.stylegan2 import Discriminator, Synthesis
 
 
 def test_logistic_losses_equal_their_formulas():

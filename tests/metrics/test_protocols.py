@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from discoface_tf2.generation import FaceGenerator
 from discoface_tf2.metrics.control import coefficient_errors
 from discoface_tf2.metrics.protocols import Control, append_figures, find_metric
-from discoface_tf2.networks.config import NetworkConfig, build_generator
+from discoface_tf2.networks.stylegan2.config import NetworkConfig, build_generator
+from discoface_tf2.systems.disco.system import DiscoGenerator
 from renderer import CoefficientLayout
 
 
@@ -24,7 +24,7 @@ def test_names():
 def test_control_draws_rows_of_one_identity(tiny_face_model, tiny_sampler, tiny_perception):
     layout = tiny_face_model.layout
     config = NetworkConfig(layout.lambda_size + 4, 16, 128, 8, mapping_layers=2, mapping_width=16, w_dim=16)
-    faces = FaceGenerator(build_generator(config), layout, 4, np.zeros(16))
+    faces = DiscoGenerator(build_generator(config), layout, 4, np.zeros(16))
     protocol = Control(7, variation=3)
     images, lambdas, subjects = (np.concatenate(x) for x in zip(*protocol.batches(faces, tiny_sampler), strict=True))
     assert images.shape == (7, 16, 16, 3) and np.abs(images).max() <= 1

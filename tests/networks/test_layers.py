@@ -9,9 +9,9 @@ import tensorflow as tf
 from layer_harness import check_gradients, normal, run_layer_test
 from test_resample import correlate, slow_conv_downsample, slow_conv_upsample, upfirdn
 
-from discoface_tf2.networks.layers import Conv2D, Dense, MinibatchStd, ModulatedConv2D, NoiseInjection, ToRGB
-from discoface_tf2.networks.mapping import Mapping
-from discoface_tf2.networks.synthesis import SynthesisLayer
+from discoface_tf2.networks.stylegan2.layers import Conv2D, Dense, MinibatchStd, ModulatedConv2D, NoiseInjection, ToRGB
+from discoface_tf2.networks.stylegan2.mapping import Mapping
+from discoface_tf2.networks.stylegan2.synthesis import SynthesisLayer
 
 LAYERS = [
     (Dense, dict(units=5), [(3, 4)], (3, 5)),

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from layer_harness import check_directional_gradient, normal, squared_gradient
 
-from discoface_tf2.networks.resample import band_matrix, conv_downsample, conv_upsample, downsample, upsample
+from discoface_tf2.networks.stylegan2.resample import band_matrix, conv_downsample, conv_upsample, downsample, upsample
 
 
 def upfirdn(x: np.ndarray, up: int, down: int, before: int, after: int) -> np.ndarray:

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from toy_face import random_coefficients, toy_face
 
-from discoface_tf2.perception.recipe import make_draw
-from discoface_tf2.perception.samples import Samples
+from discoface_tf2.perception.training.run import make_draw
+from discoface_tf2.perception.training.samples import Samples
 from renderer import FaceRenderer
 
 

@@ -1,4 +1,4 @@
-"""Made-up weights for the literature's networks, in the two forms in which weights are published."""
+"""Made-up weights for pretrained networks, in the two forms in which weights are published."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from discoface_tf2.perception.literature import Facenet, FaceParser, RNet
+from discoface_tf2.perception.pretrained import Facenet, FaceParser, RNet
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "reference" / "perception"
 NARROW = {

@@ -10,8 +10,8 @@ from published import NARROW, made_up_variables, write_checkpoint, write_graph
 
 from discoface_tf2.perception import Perception, recipe
 from discoface_tf2.perception.import_weights import FACE_MODEL, import_into, import_network, main
-from discoface_tf2.perception.literature import BASEL, Facenet, FaceParser, RNet
-from discoface_tf2.perception.literature.variables import read_variables
+from discoface_tf2.perception.pretrained import BASEL, Facenet, FaceParser, RNet
+from discoface_tf2.perception.pretrained.variables import read_variables
 from renderer.layout import CoefficientLayout
 
 KINDS = ("reconstruction", "identity", "parsing")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from discoface_tf2.perception.literature import framing
+from discoface_tf2.perception.pretrained import framing
 from renderer.camera import Camera
 
 IDENTITY = tuple(tf.constant([value], tf.complex64) for value in (1, 0))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from discoface_tf2.perception import augment
+from discoface_tf2.perception.training import augment
 
 SEED = tf.constant([5, 6], tf.int32)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from discoface_tf2.perception import scores
+from discoface_tf2.perception.training import scores
 
 
 def test_angles_in_degrees():

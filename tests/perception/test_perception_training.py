@@ -9,16 +9,16 @@ import pytest
 import tensorflow as tf
 
 from discoface_tf2.perception import Identity, Parsing, Perception, Reconstruction, evaluate
-from discoface_tf2.perception.mirror import mirror_matrix
-from discoface_tf2.perception.objectives import (
+from discoface_tf2.perception.training.flip import mirror_matrix
+from discoface_tf2.perception.training.objectives import (
     IdentityObjective,
     ParsingObjective,
     ReconstructionObjective,
     contrastive,
 )
-from discoface_tf2.perception.recipe import PRESETS, budgets, train
-from discoface_tf2.perception.samples import Samples, Views
-from discoface_tf2.perception.training import Budget, fit, schedule
+from discoface_tf2.perception.training.optimise import Budget, fit, schedule
+from discoface_tf2.perception.training.run import PRESETS, budgets, train
+from discoface_tf2.perception.training.samples import Samples, Views
 from renderer import FaceRenderer
 
 SEED = tf.constant([1, 2], tf.int32)

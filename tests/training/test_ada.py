@@ -8,17 +8,17 @@ import pytest
 import tensorflow as tf
 from tiny_training import tiny_config
 
-from discoface_tf2.config import make_config
 from discoface_tf2.losses import adversarial
+from discoface_tf2.losses.pixels import to_network_range
+from discoface_tf2.sampling import AUGMENT_FAKES, AUGMENT_R1, AUGMENT_REALS
+from discoface_tf2.systems.base import Tools
+from discoface_tf2.systems.disco.config import DiscoConfig
 from discoface_tf2.training.ada import AdaptiveAugment
 from discoface_tf2.training.distribution import make_strategy
-from discoface_tf2.training.draws import AUGMENT_FAKES, AUGMENT_R1, AUGMENT_REALS
-from discoface_tf2.training.pixels import to_network_range
 from discoface_tf2.training.state import TrainingState
 from discoface_tf2.training.steps import TrainingStep
-from renderer.face_renderer import FaceRenderer
 
-PHOTOGRAPHS = tf.constant(np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8))
+REALS = tf.constant(np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8))
 
 
 @pytest.fixture
@@ -27,9 +27,8 @@ def make_step(tiny_face_model, tiny_sampler, tiny_perception):
         config = tiny_config(**{"ada_target": 0.6, "ada_interval": 2, "ada_kimg": 0.1, **options})
         strategy = strategy or tf.distribute.OneDeviceStrategy("/cpu:0")
         with strategy.scope():
-            state = TrainingState(config, tiny_face_model.layout.lambda_size)
-        renderer = FaceRenderer(tiny_face_model, config.resolution)
-        return TrainingStep(config, state, strategy, tiny_sampler, renderer, tiny_perception)
+            state = TrainingState(config, tiny_face_model.layout)
+        return TrainingStep(config, state, strategy, Tools(tiny_face_model, tiny_sampler, tiny_perception))
 
     return make
 
@@ -63,7 +62,7 @@ def test_strength_settles_where_overfitting_is_on_target(memory, expected):
 def test_draws_depend_on_purpose_and_images_shown_alone():
     ada = AdaptiveAugment(tiny_config(ada_target=0.6))
     ada.strength.assign(0.8)
-    images = to_network_range(PHOTOGRAPHS)
+    images = to_network_range(REALS)
     results = [ada(images, purpose, tf.constant(shown)) for purpose, shown in
                ((AUGMENT_REALS, 4), (AUGMENT_REALS, 4), (AUGMENT_REALS, 8), (AUGMENT_FAKES, 4))]  # fmt: skip
     np.testing.assert_array_equal(results[0], results[1])
@@ -76,9 +75,9 @@ def test_the_discriminator_sees_augmented_images_and_nobody_else_does(make_step)
     state = step.state
     state.ada.strength.assign(0.7)
     zero = tf.constant(0, tf.int64)
-    state.generator_optimizer, state.discriminator_optimizer = keras.optimizers.SGD(1.0), keras.optimizers.SGD(1.0)
-    lambdas, noise = step._draw()
-    inputs, reals = tf.concat([lambdas, noise], -1), to_network_range(PHOTOGRAPHS)
+    state.trained = {name: (state.networks[name], keras.optimizers.SGD(1.0)) for name in state.networks}
+    lambdas, noise = step.objective.sample()
+    inputs, reals = tf.concat([lambdas, noise], -1), to_network_range(REALS)
     generator, discriminator = state.generator, state.discriminator
 
     def logits(images, purpose):
@@ -88,14 +87,14 @@ def test_the_discriminator_sees_augmented_images_and_nobody_else_does(make_step)
         fakes = generator(inputs)
         fake_logits, real_logits = logits(fakes, AUGMENT_FAKES), logits(reals, AUGMENT_REALS)
         g_loss = tf.reduce_mean(adversarial.generator_loss(fake_logits))
-        imitation = step.imitation(fakes, lambdas, "warmup")
+        imitation = step.objective.imitation(fakes, lambdas, "warmup")
         assert set(imitation) == {"warmup_l1"}
         g_loss += 3.0 * tf.reduce_mean(imitation["warmup_l1"])
         d_loss = tf.reduce_mean(adversarial.real_loss(real_logits) + adversarial.fake_loss(fake_logits))
     expected = [tape.gradient(loss, [v.value for v in network.trainable_variables])
                 for loss, network in ((g_loss, generator), (d_loss, discriminator))]  # fmt: skip
     before = [[v.numpy() for v in network.trainable_variables] for network in (generator, discriminator)]
-    terms = step(PHOTOGRAPHS, "warmup")
+    terms = step({"image": REALS}, "warmup")
     assert float(terms["ada_p"]) == pytest.approx(0.7) and float(state.ada.signs) == np.sign(real_logits).mean()
     for network, was, gradients in zip((generator, discriminator), before, expected, strict=True):
         for variable, old, gradient in zip(network.trainable_variables, was, gradients, strict=True):
@@ -105,7 +104,7 @@ def test_the_discriminator_sees_augmented_images_and_nobody_else_does(make_step)
     state.ada.strength.assign(1.0)
     shown = tf.constant(4, tf.int64)
     by_hand = adversarial.r1_penalty(lambda x: discriminator(state.ada(x, AUGMENT_R1, shown)), reals)
-    penalty = step.penalties(PHOTOGRAPHS, 0)["r1"]
+    penalty = step.penalties({"image": REALS}, "warmup", 0)["r1"]
     assert float(penalty) == pytest.approx(float(tf.reduce_mean(by_hand)), rel=1e-4)
     assert float(penalty) != pytest.approx(
         float(tf.reduce_mean(adversarial.r1_penalty(discriminator, reals))), rel=0.01
@@ -118,19 +117,21 @@ def test_two_replicas_draw_and_steer_as_one_does(make_step):
         step = make_step(strategy, layer_noise=True)
         ada, count = step.state.ada, strategy.num_replicas_in_sync
         ada.strength.assign(0.5)
-        parts = [PHOTOGRAPHS[k::count] for k in range(count)]  # row i is of replica i mod n
-        photographs = strategy.experimental_distribute_values_from_function(
+        parts = [REALS[k::count] for k in range(count)]  # row i is of replica i mod n
+        reals = strategy.experimental_distribute_values_from_function(
             lambda context, parts=parts: parts[context.replica_id_in_sync_group]
         )
 
         @tf.function
         def run(images, step=step, strategy=strategy):
             def show(part):
-                return step._augmented(to_network_range(part), AUGMENT_REALS), step._layer_noise(part.shape[0]).rows
+                return step._augmented(to_network_range(part), AUGMENT_REALS), step.objective._layer_noise(
+                    part.shape[0]
+                ).rows
 
             return strategy.run(show, args=(images,))
 
-        images, maps = (strategy.experimental_local_results(x) for x in run(photographs))
+        images, maps = (strategy.experimental_local_results(x) for x in run(reals))
         np.testing.assert_array_equal(np.stack(maps, 1).reshape(4), range(4))  # noise maps are the same images', too
         update = tf.function(ada.update)
         strengths = [float(update(tf.constant(1.0))["ada_p"]) for _ in range(4)]
@@ -138,7 +139,7 @@ def test_two_replicas_draw_and_steer_as_one_does(make_step):
     (ours, strengths), (theirs, same) = results
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
     np.testing.assert_allclose(strengths, same)
-    assert strengths[-1] > 0.5 and np.abs(ours - to_network_range(PHOTOGRAPHS)).max() > 0.1
+    assert strengths[-1] > 0.5 and np.abs(ours - to_network_range(REALS)).max() > 0.1
 
 
 def test_a_checkpoint_brings_the_strength_back(make_step, tmp_path):
@@ -168,4 +169,4 @@ def test_a_checkpoint_brings_the_strength_back(make_step, tmp_path):
 )
 def test_options_out_of_range_are_named(wrong, text):
     with pytest.raises(ValueError, match=text):
-        make_config("demo64", 1, **wrong)
+        DiscoConfig.make("demo64", 1, **wrong)

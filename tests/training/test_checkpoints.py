@@ -11,6 +11,7 @@ import tensorflow as tf
 from tiny_training import tiny_config
 
 from discoface_tf2 import files, model_io
+from discoface_tf2.model import load
 from discoface_tf2.training.checkpoints import Checkpoints
 from discoface_tf2.training.saving import Saver
 from discoface_tf2.training.state import TrainingState
@@ -96,14 +97,14 @@ def test_a_write_that_fails_leaves_what_was_there(box, monkeypatch):
 
 @pytest.fixture(scope="module")
 def state(tiny_face_model):
-    return TrainingState(tiny_config(), tiny_face_model.layout.lambda_size)
+    return TrainingState(tiny_config(), tiny_face_model.layout)
 
 
 @pytest.fixture
-def saver(state, tmp_path, tiny_face_model, tiny_assets):
+def saver(state, tmp_path, tiny_face_model, tiny_sampler, tiny_assets):
     state.images.assign(1000)
     facts = {"stage": 1, "preset": "demo64"}
-    return Saver(state, tmp_path / "run", tiny_face_model.layout, str(tiny_assets / "vae"), facts)
+    return Saver(state, tmp_path / "run", tiny_face_model.layout, tiny_sampler, str(tiny_assets / "vae"), facts)
 
 
 def test_a_full_disk_is_said_once_and_saved_when_there_is_room(saver, monkeypatch, capsys):
@@ -179,7 +180,7 @@ def test_a_damaged_snapshot_is_passed_over_with_a_line(saver, capsys):
     content = bytearray(weights.read_bytes())
     content[len(content) // 2] ^= 1  # one bit
     weights.write_bytes(content)
-    assert model_io.load_model(saver.directory).folder == first
+    assert load(saver.directory).folder == first
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 2 and "is missing" in said[0] and f"{weights}: the file is damaged" in said[1]
     (first / model_io.CURRENT_WEIGHTS).unlink()
@@ -193,7 +194,7 @@ def test_snapshots_of_earlier_versions_have_no_checksums(saver):
     assert set(manifest["files"]) > {model_io.WEIGHTS, model_io.DISCRIMINATOR_WEIGHTS}
     del manifest["files"]
     (snapshot / model_io.MANIFEST).write_text(json.dumps(manifest))
-    assert model_io.load_model(saver.directory).folder == snapshot
+    assert load(saver.directory).folder == snapshot
 
 
 def test_a_file_written_aside_leaves_nothing_when_it_fails(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from discoface_tf2.sampling import LATENT, replica_normal
 from discoface_tf2.training.distribution import (
     Agreement,
     clear_worker_errors,
@@ -16,7 +17,6 @@ from discoface_tf2.training.distribution import (
     worker_count,
     workers,
 )
-from discoface_tf2.training.draws import LATENT, replica_normal
 from discoface_tf2.training.meter import Broken, Meter
 
 
@@ -60,17 +60,21 @@ def test_names_of_strategies(monkeypatch):
 def numbered(start, batch, shard=(0, 1)):
     """Image k is all k; shards as `load_dataset` has them."""
     dataset = tf.data.Dataset.range(start, 1000).batch(batch).shard(shard[1], shard[0])
-    return dataset.map(lambda k: tf.ones([batch, 2, 2, 3], tf.uint8) * tf.cast(k, tf.uint8)[:, None, None, None])
+    return dataset.map(
+        lambda k: {"image": tf.ones([batch, 2, 2, 3], tf.uint8) * tf.cast(k, tf.uint8)[:, None, None, None], "index": k}
+    )
 
 
 def test_row_i_is_of_replica_i_mod_n():
     strategy = make_strategy("mirrored")
     batches = distributed_batches(strategy, numbered, 16, 8)
     for first in (16, 24):
-        parts = [part.numpy()[:, 0, 0, 0].tolist() for part in strategy.experimental_local_results(next(batches))]
-        assert parts == [list(range(first, first + 8, 2)), list(range(first + 1, first + 8, 2))]
+        batch = next(batches)
+        for name, where in (("image", (slice(None), 0, 0, 0)), ("index", slice(None))):
+            parts = [part.numpy()[where].tolist() for part in strategy.experimental_local_results(batch[name])]
+            assert parts == [list(range(first, first + 8, 2)), list(range(first + 1, first + 8, 2))]
     alone = next(distributed_batches(make_strategy("one"), numbered, 16, 8))
-    assert alone.numpy()[:, 0, 0, 0].tolist() == list(range(16, 24))
+    assert alone["image"].numpy()[:, 0, 0, 0].tolist() == list(range(16, 24))
 
 
 def test_draws_of_the_replicas_are_the_rows_of_one():

@@ -14,15 +14,16 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tiny_training import tiny_config
 
 from discoface_tf2 import model_io
+from discoface_tf2.model import load
 from discoface_tf2.training.guard import Stopped
 from discoface_tf2.training.loop import Assets, train
 
 ROOM = np.random.default_rng(0).integers(0, 256, (64, 16, 16, 3), np.uint8)
 
 
-def photographs(start, batch):
+def records(start, batch):
     """Image k of the run is ROOM[k], from any start."""
-    dataset = tf.data.Dataset.from_tensor_slices(ROOM).repeat().skip(start)
+    dataset = tf.data.Dataset.from_tensor_slices({"image": ROOM}).repeat().skip(start)
     return dataset.batch(batch, drop_remainder=True)
 
 
@@ -34,7 +35,7 @@ def assets(tiny_assets):
 
 
 def weights(snapshot):
-    found = [v.numpy() for v in model_io.load_model(snapshot).generator.weights]
+    found = [v.numpy() for v in load(snapshot).generator.weights]
     assert len(found) > 10
     return found
 
@@ -52,14 +53,14 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_pa
             return images
 
         fetch = partial(tf.numpy_function, fetched, Tout=tf.uint8)
-        shapes = photographs(start, batch).enumerate()
-        return shapes.map(lambda *pair: tf.ensure_shape(fetch(inp=pair), [batch, 16, 16, 3]))
+        numbered = records(start, batch).enumerate()
+        return numbered.map(lambda k, one: {"image": tf.ensure_shape(fetch(inp=(k, one["image"])), [batch, 16, 16, 3])})
 
-    whole = train(options(0.024), assets, photographs, tmp_path / "whole")
+    whole = train(options(0.024), assets, records, tmp_path / "whole")
     with pytest.raises(Stopped) as stopped:
         train(options(0.024), assets, terminated, tmp_path / "parts")
     assert stopped.value.signum == signal.SIGTERM
-    parts = train(options(0.024), assets, photographs, tmp_path / "parts")
+    parts = train(options(0.024), assets, records, tmp_path / "parts")
     output = capsys.readouterr().out
     stopped_at = re.search(r"stopped at (\S+) kimg", output)[1]
     assert 0 < float(stopped_at) < 0.024 and f"going on from {stopped_at} kimg" in output
@@ -67,7 +68,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_pa
     assert whole.name == parts.name == "kimg000000.024"
     for expected, received in zip(weights(whole), weights(parts), strict=True):
         np.testing.assert_array_equal(received, expected)  # to the bit
-    assert train(options(0.024), assets, photographs, tmp_path / "parts") == parts
+    assert train(options(0.024), assets, records, tmp_path / "parts") == parts
     assert "nothing to do" in capsys.readouterr().out
 
     grids = sorted((tmp_path / "whole" / "grids").glob("*.png"))
@@ -81,7 +82,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_pa
 def test_assets_of_another_face_model_are_refused(tmp_path, assets):
     other = Assets(**{**vars(assets), "face_model": "builtin"})
     with pytest.raises(ValueError, match="VAEs were trained for another face model"):
-        train(tiny_config(), other, photographs, tmp_path / "run")
+        train(tiny_config(), other, records, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -91,23 +92,23 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, assets):
     with pytest.raises(
         FloatingPointError, match=r"gradient_imitate stopped being finite at step 2 \(0.008 kimg\), seen at 0.016 kimg"
     ):
-        train(config, assets, photographs, tmp_path / "run")
+        train(config, assets, records, tmp_path / "run")
 
 
 def test_a_snapshot_without_its_discriminator_is_refused_by_stage_2(tmp_path, assets):
     (tmp_path / "kimg000001").mkdir()
     incomplete = Assets(**{**vars(assets), "start_from": str(tmp_path / "kimg000001")})
     with pytest.raises(FileNotFoundError, match=r"generator\.weights\.h5"):
-        train(tiny_config(2), incomplete, photographs, tmp_path / "run")
+        train(tiny_config(2), incomplete, records, tmp_path / "run")
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path, assets):
     config = tiny_config(1, kimg=0.008, imitate_kimg=0.008)
-    train(config, assets, photographs, tmp_path / "run")
+    train(config, assets, records, tmp_path / "run")
     for part in (tmp_path / "run" / "checkpoints").glob("ckpt-*.index"):
         part.write_bytes(b"not a checkpoint")
     with pytest.raises(ValueError, match="this checkpoint cannot be read"):
-        train(tiny_config(1, kimg=0.016, imitate_kimg=0.008), assets, photographs, tmp_path / "run")
+        train(tiny_config(1, kimg=0.016, imitate_kimg=0.008), assets, records, tmp_path / "run")
 
 
 def test_a_disk_that_is_full_for_a_while_costs_curves_and_not_the_run(tmp_path, assets, capsys):
@@ -122,8 +123,8 @@ def test_a_disk_that_is_full_for_a_while_costs_curves_and_not_the_run(tmp_path, 
 
     def during(start, batch):
         fetch = partial(tf.numpy_function, filled, Tout=tf.uint8)
-        pairs = photographs(start, batch).enumerate()
-        return pairs.map(lambda *pair: tf.ensure_shape(fetch(inp=pair), [batch, 16, 16, 3]))
+        numbered = records(start, batch).enumerate()
+        return numbered.map(lambda k, one: {"image": tf.ensure_shape(fetch(inp=(k, one["image"])), [batch, 16, 16, 3])})
 
     try:
         snapshot = train(tiny_config(1, kimg=0.024, imitate_kimg=1.0), assets, during, tmp_path / "run")

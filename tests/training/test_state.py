@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_training import tiny_config
+from tiny_training import LAYOUT, tiny_config
 
 from discoface_tf2.training.saving import Saver
 from discoface_tf2.training.state import TrainingState
@@ -13,19 +13,19 @@ from discoface_tf2.training.state import TrainingState
 def test_lazy_penalties_slow_their_optimisers(interval):
     """In `interval` steps come `interval` + 1 updates: together as far and as forgetful as `interval` usual ones."""
     options = dict(learning_rate=0.002, beta_2=0.99, pl_weight=2.0, pl_interval=interval, r1_interval=interval)
-    state = TrainingState(tiny_config(**options), 12)
-    for optimizer in (state.generator_optimizer, state.discriminator_optimizer):
+    state = TrainingState(tiny_config(**options), LAYOUT)
+    for optimizer in (state.trained["generator"][1], state.trained["discriminator"][1]):
         assert float(optimizer.learning_rate) * (interval + 1) == pytest.approx(0.002 * interval)
         assert optimizer.beta_2 ** (interval + 1) == pytest.approx(0.99**interval)
         assert optimizer.beta_1 == 0 and optimizer.epsilon == 1e-8
-    state = TrainingState(tiny_config(**{**options, "pl_weight": 0.0}), 12)
-    assert float(state.generator_optimizer.learning_rate) == pytest.approx(0.002)
-    assert state.generator_optimizer.beta_2 == pytest.approx(0.99)
+    state = TrainingState(tiny_config(**{**options, "pl_weight": 0.0}), LAYOUT)
+    assert float(state.trained["generator"][1].learning_rate) == pytest.approx(0.002)
+    assert state.trained["generator"][1].beta_2 == pytest.approx(0.99)
 
 
 def test_moving_average_ramps_up_to_its_half_life():
     """A weight that jumps from 0 to 1: what the average forgets of the 0 at each step."""
-    state = TrainingState(tiny_config(ema_kimg=1.0, ema_rampup=0.05, batch_size=100, pairs=2), 12)
+    state = TrainingState(tiny_config(ema_kimg=1.0, ema_rampup=0.05, batch_size=100, pairs=2), LAYOUT)
     weight, average = (n.synthesis.trainable_variables[0] for n in (state.generator, state.average))
     average.assign(tf.zeros_like(average.value))
     weight.assign(tf.ones_like(weight.value))
@@ -42,24 +42,24 @@ def test_moving_average_ramps_up_to_its_half_life():
     np.testing.assert_allclose(average.numpy(), 0.5, rtol=1e-5)
 
 
-def test_a_snapshots_average_and_mean_path_length_go_on(tmp_path, tiny_face_model, tiny_assets):
+def test_a_snapshots_average_and_mean_path_length_go_on(tmp_path, tiny_face_model, tiny_sampler, tiny_assets):
     """From a snapshot the average moves at its full half-life at once, and path lengths are compared with the mean."""
     layout = tiny_face_model.layout
     config = tiny_config(1, ema_kimg=1.0, batch_size=100, pairs=2, pl_weight=2.0)
-    state = TrainingState(config, layout.lambda_size)
+    state = TrainingState(config, layout)
     for variable in state.average.trainable_variables:
         variable.assign_add(tf.ones_like(variable.value))
-    state.mean_path_length.assign(0.7)
-    snapshot = Saver(state, tmp_path, layout, str(tiny_assets / "vae"), {}).save()
-    other = TrainingState(tiny_config(2, ema_kimg=1.0, batch_size=100, pairs=2, seed=1), layout.lambda_size)
+    state.extra["mean_path_length"].assign(0.7)
+    snapshot = Saver(state, tmp_path, layout, tiny_sampler, str(tiny_assets / "vae"), {}).save()
+    other = TrainingState(tiny_config(2, ema_kimg=1.0, batch_size=100, pairs=2, seed=1), layout)
     other.load_snapshot(snapshot)
-    assert float(other.mean_path_length) == pytest.approx(0.7)
+    assert float(other.extra["mean_path_length"]) == pytest.approx(0.7)
     weight, average = (n.synthesis.trainable_variables[0] for n in (other.generator, other.average))
     was = average.numpy()
     np.testing.assert_allclose(was, weight.numpy() + 1, atol=1e-6)
     other.update_average(other.images)
     np.testing.assert_allclose(was - average.numpy(), 1 - 0.5**0.1, rtol=1e-4)  # 100 of 1,000 images
 
-    state = TrainingState(tiny_config(1), layout.lambda_size)  # without path-length regularisation
-    other.load_snapshot(Saver(state, tmp_path / "other", layout, str(tiny_assets / "vae"), {}).save())
-    assert float(other.mean_path_length) < 0  # to be measured
+    state = TrainingState(tiny_config(1), layout)  # without path-length regularisation
+    other.load_snapshot(Saver(state, tmp_path / "other", layout, tiny_sampler, str(tiny_assets / "vae"), {}).save())
+    assert float(other.extra["mean_path_length"]) < 0  # to be measured

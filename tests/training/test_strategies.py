@@ -92,7 +92,7 @@ def test_all_strategies_learn_the_same_and_go_on_from_each_other(tiny_assets, tm
         require_equal(mirrored, one)
         for step in made:  # nothing is traced twice
             counts = {name: function.experimental_get_tracing_count() for name, function in step._functions.items()}
-            assert counts == {"contrastive": 1, "r1": 1, "path_length": 1}
+            assert counts == {"contrastive": 1, "penalty/r1": 1, "penalty/path_length": 1}
         assert len(losses(one)) == len(losses(mirrored)) == STEPS
 
         # Begun over two replicas, ended on one: the checkpoint in the middle is taken.

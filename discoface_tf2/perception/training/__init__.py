@@ -1,0 +1,1 @@
+"""How the three perception networks are trained and tested."""

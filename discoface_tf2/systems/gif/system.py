@@ -1,0 +1,110 @@
+"""`gif` as a system: its networks, optimisers and truncation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from discoface_tf2.config import TrainingConfig
+from discoface_tf2.systems.base import Architecture, FaceGenerator, System, adam, imitation_adam
+from discoface_tf2.systems.gif.config import GifConfig
+from discoface_tf2.systems.gif.networks import GifNetworkConfig, build_discriminator, build_generator
+from discoface_tf2.systems.gif.objective import GifObjective
+from discoface_tf2.systems.gif.renders import ConditionRenderer, chosen
+from renderer import FaceModel
+from renderer.layout import CoefficientLayout
+from vae import FactorSampler
+
+_AVERAGE_SAMPLES = 10_000
+_AVERAGE_SEED = 20_201_125  # of the styles that the average w is of; any number, but always the same
+
+
+class GifFaces(FaceGenerator):
+    """Images of coefficients, which are rendered, and a style. Truncation moves w, the style alone, to its average."""
+
+    def __init__(self, *args: Any, render: ConditionRenderer, condition: str) -> None:
+        self.render, self.condition = render, condition
+        super().__init__(*args)
+
+    def images(self, coefficients: tf.Tensor, noise: tf.Tensor, truncation: tf.Tensor | float) -> tf.Tensor:
+        """λ [B, λ], style [B, noise_dim] and ψ → images [B, R, R, 3], float32, about [-1, 1]."""
+        renders, _ = self.render(coefficients)
+        given = chosen(renders, self.condition)
+        inputs = noise if given is not None else tf.concat([coefficients[:, : self.layout.lambda_size], noise], -1)
+        ws = self.generator.styles(inputs)
+        return self.generator.images(self.average_w + truncation * (ws - self.average_w), given)
+
+
+class GifSystem(System):
+    """GIF."""
+
+    config: ClassVar[type[TrainingConfig]] = GifConfig
+    architectures: ClassVar[Mapping[str, Architecture]] = {
+        "gif": Architecture(GifNetworkConfig, build_generator, build_discriminator)
+    }
+    needs_perception: ClassVar[bool] = False
+    renders: ClassVar[bool] = True
+
+    def network_sizes(self, config: GifConfig, layout: CoefficientLayout) -> GifNetworkConfig:
+        """StyleGAN2 on a style, with a net for the renders per layer."""
+        rest: dict[str, Any] = dict(
+            resolution=config.resolution,
+            channel_base=config.channel_base,
+            channel_max=config.channel_max,
+            mapping_layers=config.mapping_layers,
+            mapping_width=config.mapping_width,
+            w_dim=config.mapping_width,
+            mapping_lr_multiplier=config.mapping_lr_multiplier,
+            condition=config.condition,
+        )
+        extra = layout.lambda_size if config.condition == "vector" else 0
+        return GifNetworkConfig(input_size=config.noise_dim + extra, **rest)
+
+    def optimizers(self, config: GifConfig) -> dict[str, tuple[str, keras.optimizers.Optimizer]]:
+        """The generator's, the discriminator's, and the generator's while it imitates alone."""
+        rate = config.generator_learning_rate or config.learning_rate
+        interval = config.texture_interval if config.weights.texture and config.texture_interval > 1 else 0
+        found = {
+            "generator": ("generator", adam(rate, config.beta_2, interval)),
+            "discriminator": ("discriminator", adam(config.learning_rate, config.beta_2, config.r1_interval)),
+        }
+        if config.imitate_kimg:
+            steps = round(config.imitate_kimg * 1000 / config.batch_size)
+            found["imitate"] = ("generator", imitation_adam(config.imitate_learning_rate or rate, config.beta_2, steps))
+        return found
+
+    def objective(self, *args: Any) -> GifObjective:
+        """See `objective`."""
+        return GifObjective(*args)
+
+    def average_w(
+        self, generator: keras.Model, sampler: FactorSampler, layout: CoefficientLayout, noise_dim: int
+    ) -> np.ndarray:
+        """Mean of the mapping over 10,000 styles, [w_dim]; with the condition "vector", of as many faces."""
+        rng = np.random.default_rng(_AVERAGE_SEED)
+        inputs = rng.standard_normal([_AVERAGE_SAMPLES, noise_dim]).astype(np.float32)
+        if generator.condition == "vector":
+            z = rng.standard_normal([_AVERAGE_SAMPLES, sampler.latent_size]).astype(np.float32)
+            inputs = np.concatenate([sampler.sample(z).numpy(), inputs], -1)
+        return generator.mapping(tf.constant(inputs)).numpy().mean(0, dtype=np.float64).astype(np.float32)
+
+    def faces(
+        self,
+        generator: keras.Model,
+        layout: CoefficientLayout,
+        noise_dim: int,
+        average_w: np.ndarray,
+        face_model: FaceModel | None = None,
+    ) -> GifFaces:
+        """With the face model that the renders are of."""
+        assert face_model is not None
+        render = ConditionRenderer(face_model, generator.resolution)
+        condition = generator.condition
+        return GifFaces(generator, layout, noise_dim, average_w, render=render, condition=condition)
+
+
+SYSTEM = GifSystem()
