@@ -26,6 +26,9 @@ class Projection(Protocol):
     def project(self, points: tf.Tensor) -> tf.Tensor:
         """Pixel coordinates [..., 2] of `points` [..., 3]."""
 
+    def towards(self, points: tf.Tensor) -> tf.Tensor:
+        """Directions [..., 3] from `points` [..., 3] to the camera, of any length."""
+
     def view_projection(self) -> tf.Tensor:
         """[4, 4], or [B, 4, 4], world to clip coordinates, for column vectors, in OpenGL's conventions."""
 
@@ -65,6 +68,10 @@ class Camera:
         """Pixel coordinates [..., 2] (y up) of `points` [..., 3] in world coordinates, in front of the camera."""
         return points[..., :2] * (self.focal / (self.distance - points[..., 2:])) + self.image_size / 2
 
+    def towards(self, points: tf.Tensor) -> tf.Tensor:
+        """Directions [..., 3] from `points` [..., 3] to the camera, as long as they are apart."""
+        return tf.constant([0.0, 0.0, self.distance]) - points
+
     def view_projection(self) -> tf.Tensor:
         """[4, 4] world to clip coordinates, for column vectors; OpenGL's conventions, as in tensorflow-graphics."""
         projection = perspective.right_handed([self.field_of_view], [1.0], [NEAR], [FAR])
@@ -77,7 +84,7 @@ class WeakPerspectiveCamera:
     """Scaled orthographic projection, as GIF and DECA use: size does not depend on depth.
 
     With picture coordinates from -1 to 1 along each side, (x, y) goes to scale · (x + shift_x, y + shift_y), y up. Both
-    may be tensors, which gradients reach, and have one row per image; then `project` takes [B, N, 3].
+    may be tensors, which gradients reach, and have one row per image; then `project` takes [B, …, 3].
 
     Args:
         image_size: pixels.
@@ -104,11 +111,17 @@ class WeakPerspectiveCamera:
             raise ValueError(f"camera: expected a scale above 0. Received: {self.scale}")
 
     def project(self, points: tf.Tensor) -> tf.Tensor:
-        """Pixel coordinates [..., 2] (y up) of `points` [..., 3]; one camera per image takes [B, N, 3]."""
+        """Pixel coordinates [..., 2] (y up) of `points` [..., 3], the first axis an image each if need be."""
+        points = tf.convert_to_tensor(points, tf.float32)
         scale, shift = tf.convert_to_tensor(self.scale, tf.float32), tf.convert_to_tensor(self.shift, tf.float32)
-        scale = scale if scale.shape.rank == 0 else scale[:, None, None]
-        shift = shift if shift.shape.rank == 1 else shift[:, None, :]
+        between = [1] * (points.shape.rank - 2)  # axes between the images and the coordinates
+        scale = scale if scale.shape.rank == 0 else tf.reshape(scale, [-1, *between, 1])
+        shift = shift if shift.shape.rank == 1 else tf.reshape(shift, [-1, *between, 2])
         return (scale * (points[..., :2] + shift) + 1.0) * (self.image_size / 2)
+
+    def towards(self, points: tf.Tensor) -> tf.Tensor:
+        """Directions [..., 3] from `points` [..., 3] to the camera, which is infinitely far: (0, 0, 1) for each."""
+        return tf.zeros_like(points) + tf.constant([0.0, 0.0, 1.0])
 
     def view_projection(self) -> tf.Tensor:
         """[4, 4], or [B, 4, 4]; w is 1, and from REACH to -REACH decimetres depth runs from -1 to 1."""

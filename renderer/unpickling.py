@@ -15,13 +15,24 @@ from __future__ import annotations
 import math
 import pickletools
 from collections.abc import Callable, Collection
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from renderer.unpickled import (
+    OBJECTS,
+    Array,
+    ArrayType,
+    Name,
+    Record,
+    RefusedError,
+    finish_type,
+    kind_of,
+    new_type,
+    numbers,
+)
+
 MOST_INSTRUCTIONS = 2_000_000
-_DTYPES = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
-_OBJECTS = {"O", "O4", "O8"}
 _SLACK = 1 << 20  # bytes that texts may become beyond the file's own length
 _PLAIN = {  # instructions that put their argument, or a constant, on the stack; Python 2's texts come as Latin-1
     "BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8",
@@ -29,49 +40,6 @@ _PLAIN = {  # instructions that put their argument, or a constant, on the stack;
 }  # fmt: skip
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-
-
-class RefusedError(ValueError):
-    """What the file holds is not what its reader needs."""
-
-
-class Name(NamedTuple):
-    """A function or class that the file names. It is never looked up."""
-
-    module: str
-    name: str
-
-    def __str__(self) -> str:
-        return short(f"{self.module}.{self.name}")
-
-
-class Record:
-    """An object of an allowed class, or the call of an allowed function: what the file says of it, and no more.
-
-    Attributes:
-        kind: the class or function.
-        arguments: of the call; none for an object.
-        state: what the object's class would restore itself from; None until the file gives it.
-    """
-
-    def __init__(self, kind: Name, arguments: tuple[Any, ...] = ()) -> None:
-        self.kind, self.arguments = kind, arguments
-        self.state: Any = None
-
-
-class _Type:
-    """A numpy dtype on its way: its code, then its byte order."""
-
-    def __init__(self, code: str) -> None:
-        self.code = code
-        self.dtype: np.dtype | None = None
-
-
-class Array:
-    """A numpy array on its way."""
-
-    def __init__(self, value: np.ndarray | None = None) -> None:
-        self.value = value
 
 
 _NDARRAY = Name("numpy", "ndarray")
@@ -234,7 +202,7 @@ class Machine:
         if function == _ENCODE:
             self.stack.append(self._encode(arguments))
         elif function == _DTYPE:
-            self.stack.append(_new_type(arguments, self.objects))
+            self.stack.append(new_type(arguments, self.objects))
         elif function in _RECONSTRUCT:
             if len(arguments) != 3 or arguments[0] != _NDARRAY:
                 raise RefusedError("an array that is not numpy's ndarray")
@@ -281,8 +249,8 @@ class Machine:
 
     def _build(self, _: Any) -> None:
         state, target = self._pop(), self._top()
-        if type(target) is _Type and target.dtype is None:
-            target.dtype = _finish_type(target.code, state)
+        if type(target) is ArrayType and target.dtype is None:
+            target.dtype = finish_type(target.code, state)
         elif type(target) is Array and target.value is None:
             target.value = self._finish_array(state)
         elif type(target) is Record and target.state is None and type(state) is dict:
@@ -292,14 +260,14 @@ class Machine:
 
     def _finish_array(self, state: Any) -> np.ndarray:
         # (version, shape, dtype, in Fortran's order, bytes)
-        if type(state) is not tuple or len(state) != 5 or type(state[2]) is not _Type:
+        if type(state) is not tuple or len(state) != 5 or type(state[2]) is not ArrayType:
             raise RefusedError("a numpy array that is not of plain numbers")
         shape, kind, fortran, content = state[1:]
         if type(shape) is not tuple or len(shape) > 8 or any(type(n) is not int or n < 0 for n in shape):
             raise RefusedError("a numpy array without a shape")
-        if kind.code not in _OBJECTS:
+        if kind.code not in OBJECTS:
             order = "F" if type(fortran) in (bool, int) and fortran else "C"
-            return _numbers(kind, self._bytes(content), shape, order)
+            return numbers(kind, self._bytes(content), shape, order)
         if type(content) is not list or len(content) != math.prod(shape):
             raise RefusedError("a numpy array of objects that are not listed")
         value = np.empty(len(content), object)
@@ -308,9 +276,9 @@ class Machine:
         return value.reshape(shape)
 
     def _scalar(self, arguments: tuple[Any, ...]) -> Array:
-        if len(arguments) != 2 or type(arguments[0]) is not _Type or arguments[0].code in _OBJECTS:
+        if len(arguments) != 2 or type(arguments[0]) is not ArrayType or arguments[0].code in OBJECTS:
             raise RefusedError("a numpy scalar that is not a plain number")
-        return Array(_numbers(arguments[0], self._bytes(arguments[1]), (), "C"))
+        return Array(numbers(arguments[0], self._bytes(arguments[1]), (), "C"))
 
 
 _STEPS: dict[str, Callable[[Machine, Any], None]] = {
@@ -326,41 +294,3 @@ _STEPS: dict[str, Callable[[Machine, Any], None]] = {
     "NEWOBJ": Machine._newobj,
     "BUILD": Machine._build,
 }
-
-
-def short(text: str) -> str:
-    """A text of the file, fit for a message: one line of plain letters, not too long."""
-    return ascii(text[:100])[1:-1]
-
-
-def kind_of(item: Any) -> str:
-    """What an item is, in a word; never the item itself, which may be of any size."""
-    if type(item) is Name:
-        return str(item)
-    if type(item) is Record:
-        return f"an object of {item.kind}"
-    return {_Type: "a numpy dtype", Array: "a numpy array"}.get(type(item), f"a {type(item).__name__}")
-
-
-def _new_type(arguments: tuple[Any, ...], objects: bool) -> _Type:
-    known = _DTYPES | _OBJECTS if objects else _DTYPES
-    if len(arguments) != 3 or type(arguments[0]) is not str or arguments[0] not in known:
-        raise RefusedError("a numpy dtype that is not of plain numbers")
-    return _Type(arguments[0])
-
-
-def _finish_type(code: str, state: Any) -> np.dtype:
-    # (version, byte order, subtype, names, fields, size, alignment, flags): plain numbers have no subtype and no fields
-    flags = 63 if code in _OBJECTS else 0
-    if type(state) is not tuple or len(state) != 8 or state[2:5] != (None,) * 3 or state[5:] != (-1, -1, flags):
-        raise RefusedError("a numpy dtype that is not of plain numbers")
-    if type(state[1]) is not str or state[1] not in ("<", ">", "|", "="):
-        raise RefusedError("a numpy dtype of unknown byte order")
-    return np.dtype(object) if code in _OBJECTS else np.dtype(state[1] + code)
-
-
-def _numbers(kind: _Type, content: bytes, shape: tuple[int, ...], order: Any) -> np.ndarray:
-    dtype = kind.dtype or np.dtype("<" + kind.code)
-    if math.prod(shape) * dtype.itemsize != len(content):
-        raise RefusedError(f"an array of shape {shape} and type {dtype} with {len(content)} bytes")
-    return np.frombuffer(content, dtype).reshape(shape, order=order)

@@ -13,7 +13,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from renderer.unpickling import Array, Machine, Name, Record, RefusedError, kind_of, short
+from renderer.unpickled import Array, Name, Record, RefusedError, kind_of, short
+from renderer.unpickling import Machine
 
 VERTICES, FACES, SHAPES, EXPRESSIONS = 5023, 9976, 300, 100
 JOINTS = ("root", "neck", "jaw", "left eye", "right eye")

@@ -65,6 +65,19 @@ def test_weak_perspective_agrees_with_its_clip_matrix():
             np.testing.assert_allclose(pixels[row], clip_pixels(points[row], matrices[row], 64), rtol=1e-4, atol=1e-4)
 
 
+def test_towards_the_camera():
+    points = np.array([[1.0, 2.0, 4.0], [0.0, 0.0, 0.0]], np.float32)
+    np.testing.assert_array_equal(Camera(64, 300.0, 10.0).towards(points), [[-1, -2, 6], [0, 0, 10]])
+    np.testing.assert_array_equal(WeakPerspectiveCamera(64, 1.0).towards(points), [[0, 0, 1], [0, 0, 1]])
+
+
+def test_a_camera_per_image_takes_maps_of_points():
+    camera = WeakPerspectiveCamera(64, tf.constant([0.5, 0.8]), tf.constant([[0.0, 0.1], [0.2, 0.0]]))
+    points = np.random.default_rng(0).uniform(-1, 1, [2, 5, 6, 3]).astype(np.float32)
+    flat = camera.project(points.reshape(2, 30, 3)).numpy()
+    np.testing.assert_array_equal(camera.project(points), flat.reshape(2, 5, 6, 2))
+
+
 @pytest.mark.parametrize(
     "arguments",
     [(0, 1.0), (64, 0.0), (64, math.inf), (64, 1.0, (0.0, 0.0, 0.0)), (64, np.ones((2, 2))), (64, 1.0, 0.0)],

@@ -19,7 +19,8 @@ import pytest
 from made_up_flame import Ch, dumps
 
 from renderer import unpickling
-from renderer.unpickling import Array, Machine, Name, Record, RefusedError
+from renderer.unpickled import Array, Name, Record, RefusedError
+from renderer.unpickling import Machine
 
 CH, SET = Name("chumpy.ch", "Ch"), Name("__builtin__", "set")
 

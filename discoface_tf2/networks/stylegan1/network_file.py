@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from renderer.unpickling import Array, Machine, Name, Record, RefusedError, kind_of, short
+from renderer.unpickled import Array, Name, Record, RefusedError, kind_of, short
+from renderer.unpickling import Machine
 
 _NETWORK = Name("dnnlib.tflib.network", "Network")
 
