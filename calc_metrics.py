@@ -1,15 +1,16 @@
-"""Measures how well a generator does what it is told, beside the same figures on photographs whose answer is known.
+"""Measures how well a generator follows its coefficients, beside the same figures on real images with known ones.
 
     python calc_metrics.py --model runs/stage2 --perception_dir runs/perception --data runs/data/heldout64
 
 Generated: `--samples` images in rows of one identity and one noise, with expression, lighting and pose drawn anew.
-Photographs: as many of the held-out set (synthetic ones, with labels). The perception networks look at both. Writes
+Real: as many of the held-out set (synthetic images, with labels). The perception networks look at both. Writes
 one line to metric-control<samples>.jsonl in the run folder.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="a run folder (its newest snapshot) or a snapshot")
     parser.add_argument("--perception_dir", type=Path, required=True, help="folder of the perception networks")
-    parser.add_argument("--data", type=Path, required=True, help="photographs with labels that no network has seen")
+    parser.add_argument("--data", type=Path, required=True, help="images with labels that no network has seen")
     parser.add_argument("--samples", type=SAMPLES, default=500, help="images of each kind; default 500")
     parser.add_argument("--variation", type=VARIATION, default=5, help="images of one identity; default 5")
     parser.add_argument("--truncation", type=TRUNCATION, default=1.0, help="ψ; default 1, none")
@@ -62,9 +63,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{model.facts['face_model']}, checksum {ours}. Received: {perception.face_model}, checksum {theirs}"
         )
     if read_manifest(args.data).count < args.samples:
-        raise ValueError(f"{args.data}: expected at least --samples {args.samples} photographs")
+        raise ValueError(f"{args.data}: expected at least --samples {args.samples} images")
 
-    def photographs() -> Iterator[tuple]:
+    def reals() -> Iterator[tuple]:
         fields = ("image", "coefficients", "subject")
         dataset = load_dataset(args.data, image_size=model.resolution, batch_size=20, shuffle=False,
                                repeat=False, fields=fields, drop_remainder=False)  # fmt: skip
@@ -76,11 +77,16 @@ def main(argv: Sequence[str] | None = None) -> None:
             if left <= 0:
                 return
 
-    generated = protocol.measure(model.faces, model.sampler, perception)
-    figures = {"generated": generated, "photographs": measure(photographs(), perception)}
-    print(f"{'':24}{'generated':>12}{'photographs':>14}")
+    try:
+        face_model = model.face_model
+    except FileNotFoundError as error:
+        print(f"no distances of meshes: {error}", file=sys.stderr)
+        face_model = None
+    generated = protocol.measure(model.faces, model.sampler, perception, face_model)
+    figures = {"generated": generated, "real": measure(reals(), perception, face_model)}
+    print(f"{'':24}{'generated':>12}{'real':>14}")
     for name, value in figures["generated"].items():
-        print(f"{name:24}{value:12.3f}{figures['photographs'][name]:14.3f}")
+        print(f"{name:24}{value:12.3f}{figures['real'][name]:14.3f}")
     run = model.folder.parent.parent if model.folder.parent.name == "snapshots" else model.folder
     facts = {"snapshot": model.folder.name, "kimg": model.facts.get("kimg"), "seed": args.seed,
              "truncation": args.truncation, "data": args.data.name}  # fmt: skip

@@ -7,7 +7,7 @@ detector, or from --lm_path/NAME.txt where that is there: 5 lines `x y`, pixels 
 eye on the picture's left, the other eye, the nose tip, the mouth corner on the left, the other one.
 
 Writes into --save_path: aligned/NAME.png, coeff/NAME.mat (with perception networks), TFRecords with dataset.json, the
-contact sheet aligned.png, and report.html and report.csv, which say what became of each photograph and why one was
+contact sheet aligned.png, and report.html and report.csv, which say the status of each photograph and why one was
 rejected. The same command again goes on where it stopped and adds what is new. docs/photographs.md says more.
 """
 
@@ -25,12 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from datasets.photographs.finding import Photograph, find_photographs
-from datasets.photographs.journal import Journal
-from datasets.photographs.outcome import Outcome
-from datasets.photographs.report import write_report
-from datasets.photographs.settings import Settings
-from datasets.photographs.target import TargetError, remove_unfinished
+from datasets.photographs.files import Photograph, TargetError, find_photographs, remove_unfinished
+from datasets.photographs.journal import Journal, Settings, Status
 from datasets.photographs.workers import Failure, usable_cores, use_one_thread, work
 from renderer.command import begin
 from renderer.options import add_dry_run, add_option, number, print_options, whole
@@ -59,20 +55,20 @@ def make_preparer(face_model: str, perception: str | None, out: str, settings: S
 def prepare(
     photographs: Sequence[Photograph],
     journal: Journal,
-    make: Callable[[], Callable[[Photograph], Outcome]],
+    make: Callable[[], Callable[[Photograph], Status]],
     workers: int,
     runner: Sequence[str] | None = None,
-) -> list[Outcome]:
-    """The outcomes of all photographs, by name: those that are known already, and the others prepared now.
+) -> list[Status]:
+    """The status of each photograph: those that are known already, and the others prepared now.
 
     With `runner`, the options of a Beam pipeline, that does the work.
     """
-    outcomes = journal.done(photographs)
-    kept = sum(bool(outcome.faces) for outcome in outcomes.values())
-    if len(outcomes) > kept:
-        print(f"rejected before, and not looked at again since unchanged: {len(outcomes) - kept}")
-    missing = [photograph for photograph in photographs if photograph.name not in outcomes]
-    results: Generator[tuple[Photograph, Outcome | Failure], None, None]
+    statuses = journal.done(photographs)
+    kept = sum(bool(status.faces) for status in statuses.values())
+    if len(statuses) > kept:
+        print(f"rejected before, and not looked at again since unchanged: {len(statuses) - kept}")
+    missing = [photograph for photograph in photographs if photograph.name not in statuses]
+    results: Generator[tuple[Photograph, Status | Failure], None, None]
     if runner is None:
         results = work(make, missing, workers, fatal=(TargetError,))
     else:
@@ -80,22 +76,22 @@ def prepare(
 
         results = run_pipeline(missing, make, journal.folder, runner)
     quiet = 0.2 if sys.stderr.isatty() else 5.0
-    bar = tqdm(total=len(photographs), initial=len(outcomes), desc="preparing", unit="img", mininterval=quiet)
+    bar = tqdm(total=len(photographs), initial=len(statuses), desc="preparing", unit="img", mininterval=quiet)
     with bar, contextlib.closing(results):  # ends the workers at once
         for photograph, result in results:
             if isinstance(result, Failure):
-                result = Outcome(photograph.name, photograph.stamp(), reason=result.reason, transient=True)
+                result = Status(photograph.name, photograph.stamp(), reason=result.reason, transient=True)
             journal.add(result)
-            outcomes[result.name] = result
+            statuses[result.name] = result
             if not result.faces:
                 bar.write(f"skipped {result.name}: {result.reason}", file=sys.stdout)
             bar.update()
-    used = sum(bool(outcome.faces) for outcome in outcomes.values())
+    used = sum(bool(status.faces) for status in statuses.values())
     print(
         f"aligned {used - kept}, kept {kept} aligned before, skipped {len(photographs) - used} "
         f"of {len(photographs)} photographs"
     )
-    return [outcomes[photograph.name] for photograph in photographs]
+    return [statuses[photograph.name] for photograph in photographs]
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -121,7 +117,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_option(parser, Settings, "thumbnail", "report_size")
     parser.add_argument("--max_megapixels", type=number(0.001, 4000), default=Settings.max_pixels / 1e6,
                         help=f"of a photograph, at most (default: {Settings.max_pixels / 1e6:g})")  # fmt: skip
-    parser.add_argument("--workers", type=whole(0, 1024), help="processes (default: one a core); 0: in this process")
+    parser.add_argument("--workers", type=whole(0, 1024), help="processes (default: one per core); 0: in this process")
     parser.add_argument(
         "--runner", help="prepare in an Apache Beam pipeline by this runner; further options of Beam's are passed on"
     )
@@ -167,9 +163,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     search = find_photographs(arguments.image_path, arguments.lm_path, leave_out=out)
     if search.others:
         kinds = ", ".join(f"{count} {kind}" for kind, count in search.others.most_common(6))
-        print(f"left aside {search.others.total()} files of other kinds ({kinds})")
+        print(f"left out {search.others.total()} files of other kinds ({kinds})")
     from datasets.photographs.dataset import check_folder, contact_sheet, write_records
     from datasets.photographs.detection import weight_files
+    from datasets.photographs.report import write_report
     from renderer.face_model import load_face_model
 
     check_folder(out, arguments.image_size)
@@ -202,12 +199,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     workers = usable_cores() if arguments.workers is None else arguments.workers
     with Journal(out, options, settings.max_pixels) as journal:
         remove_unfinished(out)
-        outcomes = prepare(search.photographs, journal, make, workers, arguments.beam)
-        write_report(out, outcomes, search.others)
-        faces = [face for outcome in outcomes for face in outcome.faces]
+        statuses = prepare(search.photographs, journal, make, workers, arguments.beam)
+        write_report(out, statuses, search.others)
+        faces = [face for status in statuses for face in status.faces]
         if not faces:
             raise ValueError(
-                f"none of the {len(outcomes)} photographs could be aligned; {out / 'report.html'} says why"
+                f"none of the {len(statuses)} photographs could be aligned; {out / 'report.html'} says why"
             )
         contact_sheet([out / face.file for face in faces], out / "aligned.png")
         write_records(faces, out, settings.image_size, arguments.shards, None if perception is None else model, options)

@@ -22,6 +22,7 @@ setup(
         # `pip install --no-deps tensorflow-graphics==2021.12.3`, with what it does import:
         "tensorflow-graphics==2021.12.3; python_version < '3.12'",
         "absl-py",
+        "google-crc32c",  # the checksums of TFRecords; a wheel of Google's with the C library in it
         "six",
         "numpy>=2",
         "scipy",

@@ -127,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     # TensorFlow takes seconds to import, so usage errors and --dry-run come before it.
     from datasets.reader import describe, fingerprint, load_dataset
-    from datasets.shards import clear_read_errors
+    from datasets.scan import clear_read_errors
     from discoface_tf2.systems import find_system
     from discoface_tf2.training.distribution import make_strategy
     from discoface_tf2.training.loop import Assets, train

@@ -19,7 +19,8 @@ if __name__ == "__main__":
 
 import numpy as np
 
-from datasets.alignment import FrameBox, standard_landmarks
+from datasets.alignment import FrameBox
+from datasets.photographs.placement import FaceLandmarks
 from renderer import FaceModel, load_face_model
 from renderer.camera import Camera
 
@@ -28,7 +29,7 @@ SIZE = 256
 
 def mean_landmarks(model: FaceModel) -> np.ndarray:
     """The mean face's five landmarks [5, 2] in the generator's picture of 256 pixels, y down."""
-    return Camera.generator(SIZE).project(standard_landmarks(model)) * (1, -1) + (0, SIZE)
+    return Camera.generator(SIZE).project(FaceLandmarks(model).five()) * (1, -1) + (0, SIZE)
 
 
 def ffhq_frame(landmarks: np.ndarray) -> FrameBox:

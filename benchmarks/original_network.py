@@ -20,7 +20,7 @@ if __name__ == "__main__":
     begin("python -m benchmarks.original_network")
 
 from discoface_tf2.import_original import import_network
-from tests.network_files import write
+from tests.helpers.network_files import write
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -44,7 +44,7 @@ from PIL import Image, ImageOps
 
 from benchmarks.real_faces_sheet import draw_sheet
 from datasets.alignment import align, five_landmarks, generator_box, read_landmarks, reconstruction_box
-from datasets.photographs.finding import find_photographs
+from datasets.photographs.files import find_photographs
 from datasets.photographs.placement import FaceLandmarks, Placement, fit_pose
 from datasets.photographs.reading import read_photograph
 from discoface_tf2.perception.parsing import CLASSES, Parsing

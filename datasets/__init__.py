@@ -1,1 +1,1 @@
-"""Photographs with labels: the record format, synthetic photographs, alignment of real ones."""
+"""Images with labels: the record format, synthetic images, alignment of photographs."""

@@ -1,4 +1,4 @@
-"""From a photograph and five landmarks to the generator's framing."""
+"""From a photograph and five landmarks to the generator's framing: frames, and the resampling of one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from PIL import Image
 from scipy import ndimage
 
 from renderer.camera import Camera
-from renderer.face_model import FaceModel
 from renderer.landmarks import FIVE_OF_68
 
 LANDMARK_NAMES = (
@@ -21,21 +20,10 @@ LANDMARK_NAMES = (
     "mouth corner right",
 )
 
-RECONSTRUCTION_SCALE = 102.0  # pixels a decimetre of the reconstruction crop of 224 pixels
+RECONSTRUCTION_SCALE = 102.0  # pixels per decimetre of the reconstruction crop of 224 pixels
 _MAX_SIDE = 6.0  # the frame may be this many times as large as the photograph; beyond, the landmarks are not a face
-_REDUCE_TO = 3  # large photographs are averaged down to about this many pixels a frame pixel before they are resampled
-_BLUR, _BLUR_RAMP = 0.03, 0.10  # of the frame's side: how much, and how far out, the mirrored border is blurred
-
-
-@dataclass(frozen=True)
-class WeakPerspective:
-    """Scaled orthographic projection: picture = scale · (rotated x and y) + translation.
-
-    scale: pixels a decimetre. translation: [2] pixels, where the model's origin falls; y up.
-    """
-
-    scale: float
-    translation: np.ndarray
+_REDUCE_TO = 3  # large photographs are averaged to about this many pixels per frame pixel before they are resampled
+_BLUR, _BLUR_RAMP = 0.03, 0.10  # of the frame's side: how much, and how far out, the reflected border is blurred
 
 
 @dataclass(frozen=True)
@@ -70,7 +58,7 @@ def read_landmarks(path: str | Path) -> np.ndarray:
             f"{' or '.join(map(str, widths)) or 'no'} words"
         )
     try:
-        points = np.array([[float(word) for word in row] for row in rows])
+        points = np.array(rows, float)
     except ValueError as error:
         raise ValueError(f"{path}: expected 5 lines of 2 numbers ({error})") from None
     if not np.isfinite(points).all():
@@ -78,31 +66,25 @@ def read_landmarks(path: str | Path) -> np.ndarray:
     return points
 
 
-def standard_landmarks(face_model: FaceModel) -> np.ndarray:
-    """The five landmarks [5, 3] of the model's mean face, decimetres, re-centred as the renderer does.
+def five_landmarks(points: np.ndarray) -> np.ndarray:
+    """68 iBUG landmarks [..., 68, D] → eyes, nose tip and mouth corners [..., 5, D].
 
     An eye is the middle of its two corners (iBUG 36 and 39, 42 and 45), the nose tip is 30, the mouth 48 and 54.
     """
-    mean = face_model.mean_shape.astype(np.float64)
-    points = (mean - np.asarray(face_model.manifest.get("centre", mean.mean(0))))[face_model.landmarks]  # [68, 3]
-    return five_landmarks(points)
-
-
-def five_landmarks(points: np.ndarray) -> np.ndarray:
-    """68 iBUG landmarks [..., 68, D] → eyes, nose tip and mouth corners [..., 5, D]."""
     return np.einsum("ij,...jd->...id", FIVE_OF_68, points)
 
 
-def fit_weak_perspective(picture: np.ndarray, model: np.ndarray) -> WeakPerspective:
-    """POS: weak-perspective least squares (DeMenthon & Davis 1995) of `picture` [N, 2], y up, to `model` [N, 3].
+def fit_weak_perspective(observed: np.ndarray, model: np.ndarray) -> tuple[float, np.ndarray]:
+    """Scale, and place [2] of the model's origin, of the scaled orthographic projection that fits `observed` best.
 
-    Solves picture = model · (s·r1, s·r2) + t for two free rows; the scale is the mean of the rows' lengths. The rows
-    hold the head's rotation, which is not used further. Raises ValueError for points that determine no projection.
+    POS: weak-perspective least squares (DeMenthon & Davis 1995) of `observed` [N, 2], y up, to `model` [N, 3]. Solves
+    observed = model · (s·r1, s·r2) + t for two free rows; the scale is the mean of the rows' lengths. The rows hold the
+    head's rotation, which is not used further. Raises ValueError for points that determine no projection.
     """
-    if len(picture) != len(model) or len(model) < 4:
-        raise ValueError(f"POS: expected 4 or more pairs of points. Received: {len(picture)} and {len(model)}")
+    if len(observed) != len(model) or len(model) < 4:
+        raise ValueError(f"POS: expected 4 or more pairs of points. Received: {len(observed)} and {len(model)}")
     unknowns = np.concatenate([model, np.ones((len(model), 1))], axis=1)  # [N, 4]
-    solution, _, rank, _ = np.linalg.lstsq(unknowns, picture, rcond=None)  # [4, 2]
+    solution, _, rank, _ = np.linalg.lstsq(unknowns, observed, rcond=None)  # [4, 2]
     rows = solution[:3].T  # [2, 3]
     lengths = np.linalg.norm(rows, axis=1)
     # A rigid face keeps the sense of its x and y axes unless the points are in another order, or all on one line.
@@ -110,34 +92,19 @@ def fit_weak_perspective(picture: np.ndarray, model: np.ndarray) -> WeakPerspect
     if rank < 4 or not np.isfinite(solution).all() or lengths.min() < 1e-3 * max(lengths.max(), 1e-9):
         raise ValueError("the landmarks lie on one line or in one point; no face is there")
     if sense <= 0:
-        raise ValueError(f"the landmarks are mirrored or in another order; expected {', '.join(LANDMARK_NAMES)}")
-    return WeakPerspective(float(lengths.mean()), solution[3])
-
-
-def frame_box(landmarks: np.ndarray, standard: np.ndarray, image_size: int) -> FrameBox:
-    """The square of the photograph that puts its face where the generator's camera sees the standard one.
-
-    landmarks: [5, 2] pixels, y down. standard: [5, 3], see `standard_landmarks`. The photograph is scaled and shifted
-    and never turned, as in the reference: roll is a part of the pose. Where the reference has the constant 102 (pixels
-    a decimetre of its 224-pixel camera), the same fit of the standard face, as the generator's camera projects it,
-    gives scale and place, so that perspective and the model's own origin are accounted for.
-    """
-    here = fit_weak_perspective(np.asarray(landmarks, np.float64) * (1, -1), standard)
-    there = fit_weak_perspective(Camera.generator(image_size).project(standard), standard)
-    zoom = there.scale / here.scale  # frame pixels a photograph pixel
-    origin = np.array([there.translation[0], image_size - there.translation[1]])  # of the model, in the frame, y down
-    left, top = here.translation * (1, -1) - origin / zoom
-    return FrameBox(float(left), float(top), image_size / zoom)
+        raise ValueError(f"the landmarks are flipped or in another order; expected {', '.join(LANDMARK_NAMES)}")
+    return float(lengths.mean()), solution[3]
 
 
 def reconstruction_box(landmarks: np.ndarray, standard: np.ndarray) -> FrameBox:
-    """The square that the reconstruction camera sees: 224 pixels, the standard face at 102 pixels a decimetre (POS).
+    """The square that the reconstruction camera sees: 224 pixels, the standard face at 102 pixels per decimetre (POS).
 
-    Arguments and errors as `frame_box`. The model's origin falls into the middle.
+    landmarks: [5, 2] pixels of the photograph, y down. standard: [5, 3] decimetres, those of the mean face, whose
+    origin falls into the middle. The photograph is scaled and shifted and never turned: roll is a part of the pose.
     """
-    here = fit_weak_perspective(np.asarray(landmarks, np.float64) * (1, -1), standard)
-    side = Camera.reconstruction().image_size * here.scale / RECONSTRUCTION_SCALE
-    middle = here.translation * (1, -1)
+    scale, origin = fit_weak_perspective(np.asarray(landmarks, np.float64) * (1, -1), standard)
+    side = Camera.reconstruction().image_size * scale / RECONSTRUCTION_SCALE
+    middle = origin * (1, -1)
     return FrameBox(float(middle[0] - side / 2), float(middle[1] - side / 2), float(side))
 
 
@@ -152,7 +119,7 @@ def generator_box(seen: FrameBox, translation: np.ndarray) -> FrameBox:
     depth = theirs.distance - tz
     if not depth > 0:
         raise ValueError(f"the face stands behind the camera: its translation is {tx:.1f}, {ty:.1f}, {tz:.1f}")
-    pixel = seen.side / theirs.image_size  # photograph pixels a pixel of the crop
+    pixel = seen.side / theirs.image_size  # photograph pixels per pixel of the crop
     middle_x = seen.left + seen.side / 2 + pixel * theirs.focal * tx / depth
     middle_y = seen.top + seen.side / 2 - pixel * theirs.focal * ty / depth
     side = pixel * ours.image_size * (theirs.focal / ours.focal) * theirs.distance / depth
@@ -162,7 +129,7 @@ def generator_box(seen: FrameBox, translation: np.ndarray) -> FrameBox:
 def align(image: Image.Image, box: FrameBox, image_size: int) -> np.ndarray:
     """Resamples `box` of an RGB photograph to [image_size, image_size, 3] uint8, once and antialiased (Lanczos).
 
-    What lies outside the photograph is its mirrored border, more and more blurred. Raises ValueError when the box and
+    What lies outside the photograph is its reflected border, more and more blurred. Raises ValueError when the box and
     the photograph do not meet, or hardly.
     """
     width, height = image.size
@@ -191,19 +158,19 @@ def _extended(image: Image.Image, corners: np.ndarray, margin: float) -> tuple[I
     low = np.floor(corners[:2] - margin).astype(int)
     high = np.ceil(corners[2:] + margin).astype(int)
     size = np.array(image.size)
-    # One more side of picture than the frame needs, where there is one, so that the mirror has something to show.
+    # One more side of picture than the frame needs, where there is one, so that there is something to reflect.
     inner_low, inner_high = (low - (high - low)).clip(0, size - 1), (high + (high - low)).clip(1, size)
     pixels = np.asarray(image.crop((*inner_low.tolist(), *inner_high.tolist())))  # [h, w, 3]
     before, after = (inner_low - low).clip(0), (high - inner_high).clip(0)
     if before.any() or after.any():
-        pixels = _mirror_border(pixels, before, after, side=float(corners[2] - corners[0]))
+        pixels = _reflect_border(pixels, before, after, side=float(corners[2] - corners[0]))
     start = (low - inner_low).clip(0)
     shown = pixels[start[1] : start[1] + high[1] - low[1], start[0] : start[0] + high[0] - low[0]]
     return Image.fromarray(np.ascontiguousarray(shown)), low
 
 
-def _mirror_border(pixels: np.ndarray, before: np.ndarray, after: np.ndarray, side: float) -> np.ndarray:
-    """Pads [h, w, 3] uint8 by (x, y) pixels before and after: mirrored, and blurred with the distance."""
+def _reflect_border(pixels: np.ndarray, before: np.ndarray, after: np.ndarray, side: float) -> np.ndarray:
+    """Pads [h, w, 3] uint8 by (x, y) pixels before and after: reflected, and blurred with the distance."""
     pads = [(int(before[axis]), int(after[axis])) for axis in (1, 0)]
     padded = np.pad(pixels, [*pads, (0, 0)], mode="symmetric").astype(np.float32)
     sigma = _BLUR * side

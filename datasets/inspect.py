@@ -4,7 +4,7 @@
 
 PATH is a dataset folder, a folder of StyleGAN's NAME-rNN.tfrecords, or one such file. Every record is read and decoded.
 Printed: counts, shapes, colours, labels, a checksum of the content that neither order nor sharding changes, and every
-damaged record with file and byte. With --out also two pictures: sheet.png, and coefficients.png where there are
+damaged record with file and byte. With --out also two images: sheet.png, and coefficients.png where there are
 coefficients. The exit code is 1 when there is damage. A damaged length may hide the records behind it: reading goes on
 at the next header that checks, and says where.
 """
@@ -25,58 +25,48 @@ if __name__ == "__main__":
 import numpy as np
 from tqdm import tqdm
 
-from datasets.inspect_pictures import coefficient_histograms, contact_sheet
-from datasets.scan import Damage, Scan, check_whole, our_scan, run_scan, stylegan_scan
-from datasets.schema import MANIFEST, Manifest, read_manifest
-from datasets.stylegan_records import is_stylegan, named_size, resolutions
+from datasets.pictures import coefficient_histograms, contact_sheet
+from datasets.scan import Damage, Scan, check_whole, scans_of
+from datasets.schema import Manifest, is_ours, read_manifest
 from renderer.face_model import load_face_model
 from renderer.files import save_png
 from renderer.layout import GROUPS, CoefficientLayout
 
-_SAMPLES = 64  # photographs on the contact sheet, spread evenly over the set
+_SAMPLES = 64  # images on the contact sheet, spread evenly over the set
 
 
 def inspect(path: str | Path, out: str | Path | None = None, face_model: str | None = None) -> list[Damage]:
-    """Prints what is in the dataset `path` and returns what is damaged; pictures go to the folder `out`.
+    """Prints what is in the dataset `path` and returns what is damaged; plots go to the folder `out`.
 
     face_model: 'builtin' or a .npz, whose standard deviations are the unit of the coefficients; None: the one that the
     dataset names, where it is at hand.
-    Raises FileNotFoundError, OSError or ValueError with one line when there is no dataset, or no place for pictures.
+    Raises FileNotFoundError, OSError or ValueError with one line when there is no dataset, or no place for plots.
     """
     path, out = Path(path), None if out is None else Path(out)
-    ours = (path / MANIFEST).is_file() or not is_stylegan(path)
-    manifest = read_manifest(path, complete=False) if ours else None
-    if manifest is not None:
-        scans = [our_scan(path, manifest)]
-    else:
-        files = [path] if path.is_file() else list(resolutions(path).values())
-        scans = [stylegan_scan(file, named_size(file)) for file in files]
+    manifest = read_manifest(path, complete=False) if is_ours(path) else None
+    scans = scans_of(path, manifest)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     print(_heading(path, manifest), flush=True)
     began = time.perf_counter()
-    total = sum(scan.size for scan, _ in scans)
+    total, last = sum(scan.size for scan in scans), scans[-1]
     with tqdm(total=total, unit="B", unit_scale=True, desc="reading", mininterval=1.0) as bar:
-        for scan, take in scans:  # the last one, of the largest pictures, is drawn
-            run_scan(scan, take, _SAMPLES if scan is scans[-1][0] else 0, bar.update)
-            if manifest is not None:
-                check_whole(scan, path, manifest)
-    counts = {scan.count for scan, _ in scans}
-    for scan, _ in scans:
+        for scan in scans:  # the contact sheet is of the last one, of the largest images
+            scan.run(_SAMPLES if scan is last else 0, bar.update)
+    check_whole(scans, path, manifest)
+    for scan in scans:
         print("\n" + _report(scan))
-        if len(counts) > 1 and not scan.damage and scan.count < max(counts):
-            scan.damage.append(Damage(scan.files[0], None, f"{scan.count} pictures, {max(counts)} in another file"))
-    last, units = scans[-1][0], _deviations(manifest, face_model)
+    units = _deviations(manifest, face_model)
     if manifest is not None and manifest.layout is not None and last.coefficients:
         print(_coefficient_table(np.array(last.coefficients), manifest.layout, units))
     if manifest is not None and last.traits:
         print(_trait_table(np.array(last.traits), manifest.options.get("traits")))
-    drawn = [] if out is None else _draw(last, manifest, units, out)
-    records = sum(scan.count for scan, _ in scans)
+    plots = [] if out is None else _plot(last, manifest, units, out)
+    records = sum(scan.count for scan in scans)
     seconds = time.perf_counter() - began
-    print(f"\nread      {records:,} records in {seconds:.1f} s, {records / seconds:,.0f} a second")
-    print(f"pictures  {', '.join(map(str, drawn)) or 'none' if out else 'none; --out DIR draws them'}")
-    damage = [found for scan, _ in scans for found in scan.damage]
+    print(f"\nread      {records:,} records in {seconds:.1f} s, {records / seconds:,.0f} per second")
+    print(f"plots     {', '.join(map(str, plots)) or 'none' if out else 'none; --out DIR plots them'}")
+    damage = [found for scan in scans for found in scan.damage]
     print(f"damage    {len(damage) or 'none'}" + "".join(f"\n  {found}" for found in damage), flush=True)
     return damage
 
@@ -84,7 +74,7 @@ def inspect(path: str | Path, out: str | Path | None = None, face_model: str | N
 def _heading(path: Path, manifest: Manifest | None) -> str:
     if manifest is None:
         return f"{path}: TFRecords of StyleGAN's"
-    state = "unfinished" if manifest.shard_counts is None else f"{manifest.count:,} photographs"
+    state = "unfinished" if manifest.shard_counts is None else f"{manifest.count:,} images"
     lines = [f"{path}: {state} of {manifest.image_size}×{manifest.image_size} in {manifest.shards} shards"]
     lines.append(f"fields    {', '.join(manifest.fields)}")
     if manifest.layout is not None:
@@ -105,17 +95,17 @@ def _report(scan: Scan) -> str:
     deviation = np.sqrt(np.maximum(shares @ values**2 - mean**2, 0))
     lines += [
         f"  shapes    {_counts(scan.shapes)}; {_counts(scan.formats)}",
-        f"  bytes     {lengths.min():,} to {lengths.max():,} a record, {lengths.mean():,.0f} on average",
+        f"  bytes     {lengths.min():,} to {lengths.max():,} per record, {lengths.mean():,.0f} on average",
         f"  colours   red, green, blue {_numbers(mean)}; deviation {_numbers(deviation)} (0-255)",
     ]
-    copies = scan.count - len(scan.pictures)
-    lines.append(f"  copies    {copies:,} pictures are there more than once" if copies else "  copies    none")
+    copies = scan.count - len(scan.images)
+    lines.append(f"  copies    {copies:,} images are there more than once" if copies else "  copies    none")
     if scan.class_shares.any():
         parts = scan.class_shares / scan.class_shares.sum()
         lines.append(f"  masks     background {parts[0]:.1%}, skin {parts[1]:.1%}, hair {parts[2]:.1%}")
     known = [count for subject, count in scan.subjects.items() if subject >= 0]
     if known:
-        lines.append(f"  subjects  {len(known):,}, with {min(known)} to {max(known)} photographs each")
+        lines.append(f"  subjects  {len(known):,}, with {min(known)} to {max(known)} images each")
     lines.append(f"  checksum  {scan.checksum}")
     return "\n".join(lines)
 
@@ -164,16 +154,16 @@ def _deviations(manifest: Manifest | None, source: str | None) -> dict[str, np.n
     return {"shape": model.shape_std, "texture": model.texture_std, "expression": model.expression_std}
 
 
-def _draw(scan: Scan, manifest: Manifest | None, units: dict[str, np.ndarray], out: Path) -> list[Path]:
-    drawn: list[Path] = []
+def _plot(scan: Scan, manifest: Manifest | None, units: dict[str, np.ndarray], out: Path) -> list[Path]:
+    plots: list[Path] = []
     if scan.samples:
-        drawn.append(out / "sheet.png")
-        save_png(contact_sheet(scan.samples), drawn[-1])
+        plots.append(out / "sheet.png")
+        save_png(contact_sheet(scan.samples), plots[-1])
     if manifest is not None and manifest.layout is not None and scan.coefficients:
-        drawn.append(out / "coefficients.png")
-        title = f"{scan.title}: {scan.count:,} photographs"
-        save_png(coefficient_histograms(np.array(scan.coefficients), manifest.layout, units, title), drawn[-1])
-    return drawn
+        plots.append(out / "coefficients.png")
+        title = f"{scan.title}: {scan.count:,} images"
+        save_png(coefficient_histograms(np.array(scan.coefficients), manifest.layout, units, title), plots[-1])
+    return plots
 
 
 def _counts(counter: dict[str, int]) -> str:
@@ -190,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m datasets.inspect", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("path", metavar="PATH", help="dataset folder, StyleGAN folder or StyleGAN file")
-    parser.add_argument("--out", metavar="DIR", help="folder of the pictures (default: none are drawn)")
+    parser.add_argument("--out", metavar="DIR", help="folder of the plots (default: none)")
     parser.add_argument(
         "--face_model",
         "--face-model",

@@ -1,9 +1,9 @@
-"""`load_dataset`: photographs as a `tf.data.Dataset` of batches, deterministic and resumable at any image."""
+"""`load_dataset`: a dataset as a `tf.data.Dataset` of batches, deterministic and resumable at any image."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from datasets.schema import FIELDS, HAIR, MANIFEST, Manifest, read_manifest, shard_name
-from datasets.shards import check_count, clear_read_errors, iterate_shard
-from datasets.stylegan_records import StyleGANFile, is_stylegan, open_stylegan
-from datasets.tfrecord import HEADER, DamagedRecordError, read_payload, record_offsets, stored_checksums
+from datasets.scan import clear_read_errors
+from datasets.schema import FIELDS, HAIR, Manifest, is_ours, read_manifest, shard_name
+from datasets.stylegan_records import StyleGANFile, open_stylegan
+from datasets.tfrecord import DamagedRecordError, read_payload, record_offsets, stored_checksums
 
 _CACHE_LIMIT = 512 * 2**20  # bytes of decoded images and masks that `cache=None` still keeps in memory
 _DECODE_AT_ONCE = 64 * 2**20  # bytes of records that are decoded together while filling the memory
 _INDEX = "index"
-_MIRROR_KEEPS = {"image", "subject", "name", _INDEX}  # what a mirrored photograph leaves true
+_FLIP_KEEPS = {"image", "subject", "name", _INDEX}  # what a horizontal flip leaves true
 _FOR_EVER = 2**62
 
 
@@ -40,21 +40,21 @@ def load_dataset(
 ) -> tf.data.Dataset:
     """Batches of a dataset folder, or of a StyleGAN set of TFRecords (see datasets/stylegan_records.py).
 
-    The n-th photograph depends only on (`seed`, n): each epoch is a permutation keyed by the seed and the epoch's
-    number. So `start=k` goes on exactly where a run that consumed k photographs stopped, at any batch size.
+    The n-th image depends only on (`seed`, n): each epoch is a permutation keyed by the seed and the epoch's number. So
+    `start=k` goes on exactly where a run that consumed k images stopped, at any batch size.
 
     Args:
         path: the dataset folder; or a StyleGAN file, or folder of files, of which that of `image_size` is read, or
             else the smallest larger one.
-        image_size: size to yield; photographs are resized by area when it differs from theirs.
-        batch_size: photographs a batch, of this worker alone.
-        seed: of the order and of the mirroring.
+        image_size: size to yield; images are resized by area when it differs from theirs.
+        batch_size: images per batch, of this worker alone.
+        seed: of the order and of the flips.
         shuffle: whether each epoch has its own order; if not, the order of the shards.
         repeat: whether to go on for ever.
-        mirror: whether to flip each photograph left to right with probability 1/2; only when no label that a flip
-            would change (coefficients, landmarks, mask) is asked for.
+        mirror: whether to flip each image horizontally with probability 1/2; only when no label that a flip would
+            change (coefficients, landmarks, mask) is asked for.
         fields: which of `image`, `mask`, `coefficients`, `landmarks`, `subject`, `name` and `index` to yield.
-        start: number of photographs already consumed, by all workers together.
+        start: number of images already consumed, by all workers together.
         shard: (index, count) of this worker. Together, `count` workers read what one would at `count · batch_size`:
             their k-th batches, one after the other in the order of `index`, are its k-th batch.
         drop_remainder: whether to leave out a last incomplete batch (of all workers together), so that shapes are
@@ -73,8 +73,8 @@ def load_dataset(
     """
     _check_arguments(fields, batch_size, image_size, start, shard, mirror)
     store = _open_store(Path(path), image_size, tuple(field for field in fields if field != _INDEX))
-    in_memory = cache or (cache is None and store.decoded_bytes <= _CACHE_LIMIT)
-    fetch = _from_memory(store) if in_memory else _from_files(store)
+    keep = cache or (cache is None and store.decoded_bytes <= _CACHE_LIMIT)
+    fetch = _in_memory(Path(path), store) if keep else store.fetch
     count = len(store.locations)
 
     def order(counters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -99,11 +99,11 @@ def load_dataset(
 
 
 def describe(path: str | Path, image_size: int | None = None) -> str:
-    """One line: how many photographs `load_dataset` would read, of what size, and from which file or folder.
+    """One line: how many images `load_dataset` would read, of what size, and from which file or folder.
 
     Raises FileNotFoundError and ValueError as `load_dataset` does, but looks into no shard of ours.
     """
-    if _is_ours(Path(path)):
+    if is_ours(path):
         manifest = read_manifest(path)
         count, size, where = manifest.count, manifest.image_size, Path(path)
     else:
@@ -114,7 +114,7 @@ def describe(path: str | Path, image_size: int | None = None) -> str:
 
 
 def fingerprint(path: str | Path, image_size: int | None = None) -> str:
-    """16 hexadecimal digits that tell the photographs that `load_dataset` would read from any others.
+    """16 hexadecimal digits that tell the images that `load_dataset` would read from any others.
 
     They are of the checksums that are stored with the records, in order: the folder may lie elsewhere, and what is in
     it is not read. Raises FileNotFoundError and ValueError as `load_dataset` does.
@@ -138,19 +138,16 @@ def _check_arguments(
         )
     if not 0 <= shard[0] < shard[1]:
         raise ValueError(f"load_dataset: shard should be (index, count) with 0 <= index < count. Received: {shard}")
-    if mirror and set(fields) - _MIRROR_KEEPS:
-        raise ValueError(
-            f"load_dataset: mirror would make {sorted(set(fields) - _MIRROR_KEEPS)} wrong; ask for neither"
-        )
+    if mirror and set(fields) - _FLIP_KEEPS:
+        raise ValueError(f"load_dataset: mirror would make {sorted(set(fields) - _FLIP_KEEPS)} wrong; ask for neither")
 
 
 @dataclass(frozen=True, eq=False)
 class _Store:
-    """Records at known places of files, and how a batch of them becomes pictures and labels."""
+    """Records at known places of files, and how a batch of them becomes images and labels."""
 
-    path: Path
     files: list[Path]
-    locations: np.ndarray  # [N, 3] int64: file, offset and length of each payload
+    locations: np.ndarray  # [N, 3] int64: file, and offset and length as `record_offsets` gives them
     unpack: Callable[[bytes], bytes]  # a payload to what `decode` takes; raises ValueError
     decode: Callable[[tf.Tensor], dict[str, tf.Tensor]]  # unpacked records [B] string to a batch
     decoded_bytes: int  # of all images and masks
@@ -159,102 +156,76 @@ class _Store:
         """Unpacked records [B] object, read where they lie. Raises DamagedRecordError."""
         found = np.empty(len(indices), object)
         for row, (number, offset, length) in enumerate(self.locations[indices]):
-            found[row] = self._unpacked(self.files[number], offset, read_payload(self.files[number], offset, length))
+            payload = read_payload(self.files[number], int(offset), int(length))
+            try:
+                found[row] = self.unpack(payload)
+            except ValueError as error:
+                raise DamagedRecordError.at(self.files[number], offset, error) from None
         return found
 
-    def in_order(self) -> Iterator[bytes]:
-        """Every unpacked record. Raises DamagedRecordError."""
-        for file in self.files:
-            for offset, payload in iterate_shard(file):
-                yield self._unpacked(file, offset, payload)
-
-    def _unpacked(self, file: Path, offset: int, payload: bytes) -> bytes:
-        try:
-            return self.unpack(payload)
-        except ValueError as error:
-            raise DamagedRecordError(f"{file}: bad record at byte {offset - HEADER}: {error}") from None
-
-
-def _is_ours(path: Path) -> bool:
-    return (path / MANIFEST).is_file() or not is_stylegan(path)
+    def fetch(self, indices: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The batch of the records with the numbers `indices` [B]."""
+        records = tf.numpy_function(self.read, [indices], tf.string, stateful=False)
+        records.set_shape(indices.shape)
+        return self.decode(records)
 
 
 def _open_store(path: Path, image_size: int | None, fields: tuple[str, ...]) -> _Store:
-    if _is_ours(path):
-        return _our_store(path, read_manifest(path), image_size, fields)
-    if fields != ("image",):
-        raise ValueError(f"{path}: StyleGAN's records have images alone, not {sorted(set(fields) - {'image'})}")
-    file = open_stylegan(path, image_size)
-    size = image_size or file.size
-
-    def decode(raw: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"image": _raw_images(raw, file, size)}
-
-    locations = np.insert(file.locations, 0, 0, axis=1)
-    return _Store(path, [file.path], locations, file.unpack, decode, 3 * file.count * size**2)
-
-
-def _our_store(folder: Path, manifest: Manifest, image_size: int | None, fields: tuple[str, ...]) -> _Store:
-    """A folder of ours; checks that its shards are whole."""
+    """The records of a dataset; the shards of a folder of ours are checked to be whole."""
+    if not is_ours(path):
+        if fields != ("image",):
+            raise ValueError(f"{path}: StyleGAN's records have images alone, not {sorted(set(fields) - {'image'})}")
+        file = open_stylegan(path, image_size)
+        size = image_size or file.size
+        locations = np.insert(file.offsets, 0, 0, axis=1)
+        return _Store(
+            files=[file.path],
+            locations=locations,
+            unpack=file.unpack,
+            decode=lambda raw: {"image": _raw_images(raw, file, size)},
+            decoded_bytes=3 * file.count * size**2,
+        )
+    manifest = read_manifest(path)
     absent = set(fields) - set(manifest.fields)
     if absent:
-        raise ValueError(f"{folder}: the dataset has {manifest.fields}, not {sorted(absent)}")
-    assert manifest.shard_counts is not None
+        raise ValueError(f"{path}: the dataset has {manifest.fields}, not {sorted(absent)}")
     size = image_size or manifest.image_size
-    files, rows = [], []
-    for shard, count in enumerate(manifest.shard_counts):
-        files.append(folder / shard_name(shard, manifest.shards))
-        offsets = record_offsets(files[-1])
-        check_count(files[-1], len(offsets), count)
-        rows.append(np.insert(offsets, 0, shard, axis=1))
-    decoded = manifest.count * size**2 * (3 * ("image" in fields) + ("mask" in fields))
-
-    def decode(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-        return _decode(serialized, manifest, fields, size)
-
-    return _Store(folder, files, np.concatenate(rows), lambda payload: payload, decode, decoded)
+    assert manifest.shard_counts is not None
+    files = [path / shard_name(number, manifest.shards) for number in range(manifest.shards)]
+    rows = [record_offsets(shard) for shard in files]
+    for shard, offsets, count in zip(files, rows, manifest.shard_counts, strict=True):
+        if len(offsets) != count:
+            raise ValueError(f"{shard}: expected {count} records, as dataset.json says. Received: {len(offsets)}")
+    locations = np.concatenate([np.insert(offsets, 0, number, axis=1) for number, offsets in enumerate(rows)])
+    decoded_bytes = manifest.count * size**2 * (3 * ("image" in fields) + ("mask" in fields))
+    return _Store(files, locations, bytes, lambda raw: _decode(raw, manifest, fields, size), decoded_bytes)
 
 
 @lru_cache(maxsize=4)
 def _epoch(count: int, seed: int, epoch: int, shuffle: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Order of the records in an epoch [N] int64, and which of its places are mirrored [N] bool."""
+    """Order of the records in an epoch [N] int64, and which of its places are flipped [N] bool."""
     rng = np.random.Generator(np.random.Philox(key=[seed % 2**64, epoch]))
     order = rng.permutation(count) if shuffle else np.arange(count)
     return order.astype(np.int64), rng.random(count) < 0.5
 
 
 def _order(counters: np.ndarray, count: int, seed: int, shuffle: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Records [B] int64 and mirrorings [B] bool of the photographs with the numbers `counters` [B]."""
+    """Records [B] int64 and flips [B] bool of the images with the numbers `counters` [B]."""
     indices, flips = np.empty(len(counters), np.int64), np.empty(len(counters), bool)
     epochs, places = np.divmod(counters, count)
     for epoch in np.unique(epochs):
-        order, mirrored = _epoch(count, seed, int(epoch), shuffle)
+        order, flipped = _epoch(count, seed, int(epoch), shuffle)
         here = epochs == epoch
-        indices[here], flips[here] = order[places[here]], mirrored[places[here]]
+        indices[here], flips[here] = order[places[here]], flipped[places[here]]
     return indices, flips
 
 
-_Fetch = Callable[[tf.Tensor], dict[str, tf.Tensor]]  # record numbers [B] to a batch
-
-
-def _from_files(store: _Store) -> _Fetch:
-    """Reads records where they lie, checksums checked."""
-
-    def fetch(indices: tf.Tensor) -> dict[str, tf.Tensor]:
-        records = tf.numpy_function(store.read, [indices], tf.string, stateful=False)
-        records.set_shape(indices.shape)
-        return store.decode(records)
-
-    return fetch
-
-
-def _from_memory(store: _Store) -> _Fetch:
-    """Takes records from the whole dataset, decoded once. Raises ValueError for a damaged one."""
+def _in_memory(path: Path, store: _Store) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """As `_Store.fetch`, of the whole dataset decoded once. Raises ValueError for a damaged record."""
     at_once = int(np.clip(_DECODE_AT_ONCE // max(1, store.locations[:, 2].max()), 1, 256))
-    with clear_read_errors(store.path):
-        dataset = tf.data.Dataset.from_generator(store.in_order, output_signature=tf.TensorSpec([], tf.string))
-        dataset = dataset.batch(at_once).map(store.decode, num_parallel_calls=tf.data.AUTOTUNE)
-        batches = list(dataset.as_numpy_iterator())
+    dataset = tf.data.Dataset.range(len(store.locations)).batch(at_once)
+    with clear_read_errors(path):
+        batches = list(dataset.map(store.fetch, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator())
     memory = {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
     types = {key: tf.string if value.dtype == object else tf.as_dtype(value.dtype) for key, value in memory.items()}
 
@@ -271,7 +242,7 @@ def _from_memory(store: _Store) -> _Fetch:
 
 
 def _raw_images(raw: tf.Tensor, file: StyleGANFile, size: int) -> tf.Tensor:
-    """Raw pictures [B] string, channels first, to [B, size, size, 3] uint8."""
+    """Raw images [B] string, channels first, to [B, size, size, 3] uint8."""
     pixels = tf.reshape(tf.io.decode_raw(raw, tf.uint8), [-1, file.channels, file.size, file.size])
     pixels.set_shape([raw.shape[0], None, None, None])
     images = tf.transpose(pixels, [0, 2, 3, 1])

@@ -1,4 +1,4 @@
-"""The folder of records that every photograph of this project lives in: the writer, and the names that users need.
+"""The folder of records that every image of this project lives in: the writer, and the names that users need.
 
 A dataset is a folder: `dataset.json` (the manifest), `shard-00000-of-00008.tfrecord`, … and, where coefficients are
 known, `coefficients.npz` (`coeff` [N, size] float32, `subject` [N] int32, and `traits` [N, K] float32 where the writer
@@ -8,7 +8,6 @@ docs/datasets.md has the schema; `load_dataset` yields the folder as a `tf.data.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -18,39 +17,15 @@ import numpy as np
 import tensorflow as tf
 
 from datasets.reader import load_dataset
-from datasets.schema import (
-    BACKGROUND,
-    COEFFICIENTS,
-    FIELDS,
-    HAIR,
-    MANIFEST,
-    SKIN,
-    Manifest,
-    Record,
-    read_manifest,
-    shard_name,
-)
-from datasets.shards import clear_read_errors, iterate_shard, record_offsets, validate
-from renderer.files import aside
+from datasets.scan import clear_read_errors, validate
+from datasets.schema import COEFFICIENTS, FIELDS, HAIR, MANIFEST, SKIN, Manifest, Record, read_manifest, shard_name
+from datasets.tfrecord import iterate_shard
+from renderer.files import atomic_path
 
 __all__ = [
-    "BACKGROUND",
-    "COEFFICIENTS",
-    "FIELDS",
-    "HAIR",
-    "MANIFEST",
-    "SKIN",
-    "Manifest",
-    "Record",
-    "RecordWriter",
-    "clear_read_errors",
-    "iterate_shard",
-    "load_dataset",
-    "read_manifest",
-    "record_offsets",
-    "shard_name",
-    "validate",
-]
+    "COEFFICIENTS", "FIELDS", "HAIR", "MANIFEST", "SKIN", "Manifest", "Record", "RecordWriter", "clear_read_errors",
+    "iterate_shard", "load_dataset", "read_manifest", "shard_name", "validate",
+]  # fmt: skip
 
 
 class RecordWriter:
@@ -77,8 +52,7 @@ class RecordWriter:
                 )
             self.manifest = there
         else:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            _replace(self.folder / MANIFEST, manifest.to_json().encode())
+            self._write_manifest()
 
     @property
     def complete(self) -> bool:
@@ -94,65 +68,49 @@ class RecordWriter:
         return [k for k in range(self.manifest.shards) if not self.shard_path(k).is_file()]
 
     def write_shard(self, index: int, records: Iterable[Record]) -> None:
-        """Writes one shard aside and renames it; nothing is left behind when `records` raises.
+        """Writes one shard atomically; nothing is left behind when `records` raises.
 
         Raises OSError that names the shard when the disk is full; the shards before it are kept.
         """
-        with aside(self.shard_path(index)) as path, tf.io.TFRecordWriter(str(path)) as file:
+        with atomic_path(self.shard_path(index)) as path, tf.io.TFRecordWriter(str(path)) as file:
             for record in records:
-                self._check(record)
+                self.manifest.check(record)
                 file.write(record.serialize())
 
     def finish(self) -> Manifest:
         """Reads every shard back, writes `coefficients.npz` and the final manifest, which it returns.
 
-        Raises ValueError when a shard is missing or damaged, or when there is no photograph at all.
+        Raises ValueError when a shard is missing or damaged, or when there is no image at all.
         """
         if self.missing():
             raise ValueError(f"{self.folder}: shards {self.missing()} are not written yet")
         coefficients, subjects, traits, counts = [], [], [], []
         for shard in range(self.manifest.shards):
-            records = [Record.parse(serialized) for _, serialized in iterate_shard(self.shard_path(shard))]
+            records = [Record.parse(payload) for _, payload in iterate_shard(self.shard_path(shard))]
             counts.append(len(records))
             coefficients += [record.coefficients for record in records if record.coefficients is not None]
             subjects += [record.subject for record in records]
             traits += [record.traits for record in records if record.traits is not None]
         if not sum(counts):
-            raise ValueError(f"{self.folder}: no photograph was written")
+            raise ValueError(f"{self.folder}: no image was written")
         if self.manifest.layout is not None:
-            buffer = io.BytesIO()
             arrays: dict[str, Any] = {"coeff": np.stack(coefficients), "subject": np.array(subjects, np.int32)}
             if traits:
                 arrays["traits"] = np.stack(traits)
-            np.savez(buffer, **arrays)
-            _replace(self.folder / COEFFICIENTS, buffer.getvalue())
+            with atomic_path(self.folder / COEFFICIENTS) as path, open(path, "wb") as file:
+                np.savez(file, **arrays)
         self.manifest = replace(self.manifest, shard_counts=tuple(counts))
-        _replace(self.folder / MANIFEST, self.manifest.to_json().encode())
+        self._write_manifest()
         return self.manifest
 
-    def _check(self, record: Record) -> None:
-        manifest, size = self.manifest, self.manifest.image_size
-        if (record.height, record.width) != (size, size):
-            raise ValueError(f"record: expected a {size}×{size} image. Received: {record.height}×{record.width}")
-        for key in ("coefficients", "landmarks", "mask"):
-            if (getattr(record, key) is not None) != (key in manifest.fields):
-                raise ValueError(f"record {record.name!r}: {key} does not agree with the fields {manifest.fields}")
-        known = manifest.options.get("traits") or ()
-        if (0 if record.traits is None else record.traits.size) != len(known):
-            raise ValueError(f"record {record.name!r}: traits do not agree with the manifest's {list(known)}")
-        length = 0 if record.coefficients is None else record.coefficients.size
-        if manifest.layout is not None and length != manifest.layout.size:
-            raise ValueError(f"record: expected {manifest.layout.size} coefficients. Received: {length}")
+    def _write_manifest(self) -> None:
+        with atomic_path(self.folder / MANIFEST) as path:
+            path.write_bytes(self.manifest.to_json().encode())
 
 
 def _difference(there: Manifest, asked: Manifest) -> str:
-    """Words for how two manifests differ, counts aside; empty when they agree."""
+    """How two manifests differ, apart from the counts, in words; empty when they agree."""
     before, after = ({**vars(m), **m.options} for m in (there, asked))
     keys = [key for key in {**before, **after} if key not in ("options", "shard_counts")]
     pairs = [(key, before.get(key), after.get(key)) for key in keys]
     return ", ".join(f"{key}: there {old}, asked {new}" for key, old, new in pairs if old != new)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    with aside(path) as other:
-        other.write_bytes(content)

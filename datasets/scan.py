@@ -1,4 +1,4 @@
-"""What `python -m datasets.inspect` knows of a dataset: one pass over every record, damaged ones included.
+"""One pass over every record of a dataset, damaged ones included: for `python -m datasets.inspect`, and `validate`.
 
 The checksum of the content is a sum: each whole record gives the SHA-256 of its features, taken as a number, and the
 numbers are added modulo 2^256. So it depends on which records there are and how often each, and neither on their order
@@ -8,24 +8,25 @@ nor on how they are sharded. It tells of accidents; it is no proof against forge
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
-from datasets.schema import COEFFICIENTS, Manifest, Record, shard_name
-from datasets.shards import check_record
-from datasets.stylegan_records import parse_image
-from datasets.tfrecord import HEADER, walk
-
-_CELL = 128  # pixels at most of a photograph on the contact sheet
+from datasets.pictures import cells
+from datasets.schema import COEFFICIENTS, HAIR, Manifest, Record, is_ours, read_manifest, shard_name
+from datasets.stylegan_records import named_size, parse_image, resolutions
+from datasets.tfrecord import FRAME, DamagedRecordError, walk
 
 
-@dataclass(frozen=True)
-class Damage:
+class Damage(NamedTuple):
     """A record, or a file as a whole, that is not as it should be."""
 
     file: Path
@@ -33,16 +34,20 @@ class Damage:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.file}{'' if self.offset is None else f', byte {self.offset}'}: {self.reason}"
+        if self.offset is None:
+            return f"{self.file}: {self.reason}"
+        return str(DamagedRecordError.at(self.file, self.offset, self.reason))
 
 
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """A photograph for the contact sheet: RGB [h, w, 3], mask [h, w] or None, landmarks [68, 2] or None (y down)."""
+class Content(NamedTuple):
+    """What a whole record holds, decoded."""
 
-    image: np.ndarray
-    mask: np.ndarray | None
-    landmarks: np.ndarray | None
+    parts: tuple[bytes, ...]  # what its checksum is of
+    encoded: bytes  # the image as it is stored
+    format: str
+    pixels: np.ndarray  # [H, W, 3] uint8
+    classes: np.ndarray | None = None  # [H, W] uint8
+    record: Record | None = None  # where it is one of ours
 
 
 @dataclass
@@ -51,21 +56,20 @@ class Scan:
 
     title: str
     files: tuple[Path, ...]
-    expected: int | None  # records in all, where something says so
+    parse: Callable[[bytes], Content]  # a payload; raises ValueError with the reason when it is not what it should be
+    expected: int | None = None  # records in all, where something says so
     count: int = 0  # whole records
     damage: list[Damage] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)  # bytes of each whole record
     shapes: Counter[str] = field(default_factory=Counter)
     formats: Counter[str] = field(default_factory=Counter)
-    colours: np.ndarray = field(
-        default_factory=lambda: np.zeros((3, 256), np.int64)
-    )  # pixels of each value, by channel
+    colours: np.ndarray = field(default_factory=lambda: np.zeros((3, 256), np.int64))  # pixels of each value by channel
     class_shares: np.ndarray = field(default_factory=lambda: np.zeros(3))  # sums of background, skin, hair
     coefficients: list[np.ndarray] = field(default_factory=list)
     traits: list[np.ndarray] = field(default_factory=list)
     subjects: Counter[int] = field(default_factory=Counter)
-    pictures: set[bytes] = field(default_factory=set)  # digests, so that copies are noticed
-    samples: list[Sample] = field(default_factory=list)
+    images: set[bytes] = field(default_factory=set)  # digests, so that copies are noticed
+    samples: list[list[np.ndarray]] = field(default_factory=list)  # for the contact sheet, see `cells`
     total: int = 0  # of the digests, modulo 2^256
 
     @property
@@ -78,95 +82,119 @@ class Scan:
         """Bytes of the files that are there."""
         return sum(file.stat().st_size for file in self.files if file.is_file())
 
+    def run(self, samples: int = 0, progress: Callable[[int], object] = lambda done: None) -> None:
+        """Walks every file, past damage. `progress` gets the number of bytes that were read since its last call."""
+        expected = self.expected or self._estimate()
+        wanted = set(np.linspace(0, max(expected - 1, 0), samples).astype(int).tolist()) if samples else set()
+        number = 0
+        for file in self.files:
+            if not file.is_file():
+                self.damage.append(Damage(file, None, "the file is missing"))
+                continue
+            done = 0
+            try:
+                for offset, payload, damage in walk(file):
+                    progress(offset - done)
+                    done = offset
+                    try:
+                        if payload is None:
+                            raise ValueError(damage)
+                        self._add(self.parse(payload), len(payload), number in wanted)
+                    except ValueError as error:
+                        self.damage.append(Damage(file, offset, str(error)))
+                    number += 1
+            except OSError as error:
+                self.damage.append(Damage(file, done, f"the file cannot be read ({error.strerror})"))
+            progress(file.stat().st_size - done)
 
-# What each whole payload is turned into: it adds to the scan, or raises ValueError with the reason.
-_Take = Callable[[Scan, bytes, bool], None]
-
-
-def our_scan(folder: Path, manifest: Manifest) -> tuple[Scan, _Take]:
-    """A folder of ours, not yet walked, and what takes its records."""
-    files = tuple(folder / shard_name(k, manifest.shards) for k in range(manifest.shards))
-
-    def take(scan: Scan, payload: bytes, sampled: bool) -> None:
-        record, pixels, classes = check_record(payload, manifest)
-        _add(scan, digest_of(record), record.image, pixels, sampled, classes, record.landmarks)
-        scan.formats[
-            "PNG" if record.image[:4] == b"\x89PNG" else "JPEG" if record.image[:2] == b"\xff\xd8" else "?"
-        ] += 1
-        scan.subjects[record.subject] += 1
+    def _add(self, content: Content, length: int, sampled: bool) -> None:
+        pixels, classes, record = content.pixels, content.classes, content.record
+        self.count += 1
+        self.lengths.append(length)
+        self.total = (self.total + digest(content.parts)) % (1 << 256)
+        self.images.add(hashlib.sha256(content.encoded).digest()[:16])
+        self.formats[content.format] += 1
+        self.shapes[f"{pixels.shape[1]}×{pixels.shape[0]}"] += 1
+        self.colours += [np.bincount(pixels[..., channel].ravel(), minlength=256) for channel in range(3)]
         if classes is not None:
-            scan.class_shares += np.bincount(classes.ravel(), minlength=3) / classes.size
-        if record.coefficients is not None:
-            scan.coefficients.append(record.coefficients)
-        if record.traits is not None:
-            scan.traits.append(record.traits)
+            self.class_shares += np.bincount(classes.ravel(), minlength=3) / classes.size
+        if record is not None:
+            self.subjects[record.subject] += 1
+            if record.coefficients is not None:
+                self.coefficients.append(record.coefficients)
+            if record.traits is not None:
+                self.traits.append(record.traits)
+        if sampled:
+            self.samples.append(cells(pixels, classes, None if record is None else record.landmarks))
 
-    return Scan(str(folder), files, None if manifest.shard_counts is None else manifest.count), take
-
-
-def stylegan_scan(file: Path, size: int | None) -> tuple[Scan, _Take]:
-    """A StyleGAN file of pictures of `size` (None: of any one size), not yet walked, and what takes its records."""
-
-    def take(scan: Scan, payload: bytes, sampled: bool) -> None:
-        image = parse_image(payload)
-        raw = image.tobytes()
-        if image.shape[1] != image.shape[2] or (size or image.shape[1]) != image.shape[1]:
-            raise ValueError(f"expected a picture of {size or image.shape[1]} pixels. Received: {image.shape}")
-        shape = struct.pack("<3q", *image.shape)
-        pixels = np.broadcast_to(image.transpose(1, 2, 0), (*image.shape[1:], 3))
-        _add(scan, digest((shape, raw)), raw, pixels, sampled, None, None)
-        scan.formats["raw"] += 1
-
-    return Scan(str(file), (file,), None), take
+    def _estimate(self) -> int:
+        """About how many records there are, going by the first whole one."""
+        found = (payload for file in self.files if file.is_file() for _, payload, _ in walk(file))
+        first = next((payload for payload in found if payload is not None), b"")
+        return max(1, self.size // (len(first) + FRAME))
 
 
-def run_scan(scan: Scan, take: _Take, samples: int, progress: Callable[[int], object]) -> None:
-    """Walks every file, past damage. `progress` is told the bytes that were done since it was told last."""
-    expected = scan.expected or _estimate(scan)
-    wanted = set(np.linspace(0, max(expected - 1, 0), samples).astype(int).tolist()) if samples else set()
-    number = 0
-    for file in scan.files:
-        if not file.is_file():
-            scan.damage.append(Damage(file, None, "the file is missing"))
-            continue
-        done = 0
-        try:
-            for framed in walk(file):
-                progress(framed.offset - done)
-                done = framed.offset
-                try:
-                    if framed.payload is None:
-                        raise ValueError(framed.damage)
-                    take(scan, framed.payload, number in wanted)
-                    scan.count += 1
-                    scan.lengths.append(len(framed.payload))
-                except ValueError as error:
-                    scan.damage.append(Damage(file, framed.offset, str(error)))
-                number += 1
-        except OSError as error:
-            scan.damage.append(Damage(file, done, f"the file cannot be read ({error.strerror})"))
-        progress(file.stat().st_size - done)
+def scans_of(path: str | Path, manifest: Manifest | None) -> list[Scan]:
+    """What is to be walked: one scan of a folder of ours, of this `manifest`; one of each StyleGAN file (None)."""
+    path = Path(path)
+    if manifest is None:
+        files = [path] if path.is_file() else list(resolutions(path).values())
+        return [Scan(str(file), (file,), _stylegan(named_size(file))) for file in files]
+    shards = tuple(path / shard_name(k, manifest.shards) for k in range(manifest.shards))
+    expected = None if manifest.shard_counts is None else manifest.count
+    return [Scan(str(path), shards, lambda payload: _ours(payload, manifest), expected)]
 
 
-def check_whole(scan: Scan, folder: Path, manifest: Manifest) -> None:
-    """Adds to the damage of an otherwise whole folder what its manifest and `coefficients.npz` say differently."""
-    if scan.damage:
+def check_whole(scans: Sequence[Scan], path: Path, manifest: Manifest | None) -> None:
+    """Adds to the damage of whole sets what the manifest, `coefficients.npz` or the other files contradict."""
+    most = max(scan.count for scan in scans)
+    for scan in scans:
+        expected = most if scan.expected is None else scan.expected
+        if not scan.damage and scan.count != expected:
+            who = "another file has" if scan.expected is None else "dataset.json says"
+            reason = f"expected {expected} records, as {who}. Received: {scan.count}"
+            scan.damage.append(Damage(scan.files[0] if manifest is None else path, None, reason))
+    scan = scans[-1]
+    if scan.damage or scan.expected is None or manifest is None or manifest.layout is None:
         return
-    if scan.expected is not None and scan.count != scan.expected:
-        scan.damage.append(
-            Damage(folder, None, f"expected {scan.expected} records, as dataset.json says. Received: {scan.count}")
-        )
-    if scan.expected is None or manifest.layout is None:
-        return
-    path = folder / COEFFICIENTS
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(path / COEFFICIENTS, allow_pickle=False) as stored:
             same = np.array_equal(stored["coeff"], np.array(scan.coefficients))
         reason = "" if same else "does not hold the coefficients of the records in their order"
     except Exception as error:  # a damaged archive can fail in any of zipfile, zlib and numpy, each with its own errors
         reason = f"not readable ({' '.join(str(error).split())[:120]})"
     if reason:
-        scan.damage.append(Damage(path, None, reason))
+        scan.damage.append(Damage(path / COEFFICIENTS, None, reason))
+
+
+def validate(path: str | Path) -> Manifest:
+    """Reads and decodes every record of a dataset, ours or StyleGAN's, and returns its manifest.
+
+    Raises FileNotFoundError, or ValueError with one line that names the file, the record's byte and what is wrong.
+    """
+    path, manifest = Path(path), read_manifest(path)
+    ours = manifest if is_ours(path) else None
+    scans = scans_of(path, ours)
+    for scan in scans:
+        scan.run()
+    check_whole(scans, path, ours)
+    for scan in scans:
+        if scan.damage:
+            raise DamagedRecordError(str(scan.damage[0]))
+    return manifest
+
+
+@contextmanager
+def clear_read_errors(path: str | Path) -> Iterator[None]:
+    """Turns TensorFlow's errors from a damaged record, while iterating, into one clear line with file and byte."""
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.UnknownError) as error:
+        said = re.search(rf"{DamagedRecordError.__name__}: (.+)", str(error))
+        if said:  # raised by our own reading, inside of TensorFlow
+            raise DamagedRecordError(said[1]) from None
+        validate(path)  # raises the clear ValueError if the data are at fault
+        raise
 
 
 def digest(parts: Sequence[bytes]) -> int:
@@ -178,41 +206,39 @@ def digest(parts: Sequence[bytes]) -> int:
     return int.from_bytes(found.digest(), "big")
 
 
-def digest_of(record: Record) -> int:
-    """`digest` of a record's image and mask files, coefficients and landmarks (float32), subject (int64) and name."""
+def parts_of(record: Record) -> tuple[bytes, ...]:
+    """What a record's checksum is of: image and mask files, coefficients and landmarks (float32), subject, name."""
     numbers = (np.zeros(0) if n is None else n for n in (record.coefficients, record.landmarks))
     coefficients, landmarks = (np.asarray(n, "<f4").tobytes() for n in numbers)
     subject = struct.pack("<q", record.subject)
-    return digest((record.image, record.mask or b"", coefficients, landmarks, subject, record.name.encode()))
+    return record.image, record.mask or b"", coefficients, landmarks, subject, record.name.encode()
 
 
-def _add(
-    scan: Scan,
-    number: int,
-    picture: bytes,
-    pixels: np.ndarray,
-    sampled: bool,
-    classes: np.ndarray | None,
-    landmarks: np.ndarray | None,
-) -> None:
-    scan.total = (scan.total + number) % (1 << 256)
-    scan.pictures.add(hashlib.sha256(picture).digest()[:16])
-    scan.shapes[f"{pixels.shape[1]}×{pixels.shape[0]}"] += 1
-    scan.colours += [np.bincount(pixels[..., channel].ravel(), minlength=256) for channel in range(3)]
-    if sampled:
-        factor = max(1, pixels.shape[0] // _CELL)
-        side = pixels.shape[0] // factor * factor
-        blocks = pixels[:side, :side].reshape(side // factor, factor, side // factor, factor, 3)
-        small = None if classes is None else classes[:side:factor, :side:factor]
-        points = None if landmarks is None else (landmarks * (1, -1) + (0, pixels.shape[0])) / factor
-        scan.samples.append(Sample(blocks.mean((1, 3)).round().astype(np.uint8), small, points))
+def _ours(payload: bytes, manifest: Manifest) -> Content:
+    record, size = Record.parse(payload), manifest.image_size
+    manifest.check(record)
+    try:
+        pixels, classes = record.pixels(), record.classes()
+    except tf.errors.OpError as error:
+        raise ValueError(str(error).splitlines()[0].split("[Op:")[0].strip()) from None
+    if pixels.shape != (size, size, 3):
+        raise ValueError(f"expected a {size}×{size} image. Received: {pixels.shape}")
+    if classes is not None and (classes.shape != (size, size) or classes.max() > HAIR):
+        raise ValueError(f"expected a {size}×{size} mask of classes 0-{HAIR}. Received: {classes.shape}")
+    kind = "PNG" if record.image[:4] == b"\x89PNG" else "JPEG" if record.image[:2] == b"\xff\xd8" else "?"
+    return Content(parts_of(record), record.image, kind, pixels, classes, record)
 
 
-def _estimate(scan: Scan) -> int:
-    """About how many records there are, going by the first whole one."""
-    for file in scan.files:
-        if file.is_file():
-            for framed in walk(file):
-                if framed.payload is not None:
-                    return max(1, scan.size // (len(framed.payload) + HEADER + 4))
-    return 1
+def _stylegan(size: int | None) -> Callable[[bytes], Content]:
+    """For images of `size` pixels; None: of any one size."""
+
+    def parse(payload: bytes) -> Content:
+        image = parse_image(payload)
+        _, height, width = image.shape
+        if height != width or (size or height) != height:
+            raise ValueError(f"expected an image of {size or height} pixels. Received: {image.shape}")
+        raw = image.tobytes()
+        pixels = np.broadcast_to(image.transpose(1, 2, 0), (height, width, 3))
+        return Content((struct.pack("<3q", *image.shape), raw), raw, "raw", pixels)
+
+    return parse

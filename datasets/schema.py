@@ -1,4 +1,4 @@
-"""What a photograph and a dataset folder consist of: `Record`, one `tf.train.Example`; `Manifest`, `dataset.json`."""
+"""What an image and a dataset folder consist of: `Record`, one `tf.train.Example`; `Manifest`, `dataset.json`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ FORMAT = "discoface_tf2 records, version 1"
 MANIFEST, COEFFICIENTS = "dataset.json", "coefficients.npz"
 FIELDS = ("image", "mask", "coefficients", "landmarks", "subject", "name")
 BACKGROUND, SKIN, HAIR = 0, 1, 2
+_EMPTY = np.zeros(0, np.float32)
 _HOWTO = "Make one with: python -m datasets.make_synthetic --out {folder}   (or preprocess_data.py for photographs)"
 
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """One photograph and what is known about it, as stored. Unknown labels are None; an unknown subject is -1."""
+    """One image and what is known about it, as stored. Unknown labels are None; an unknown subject is -1."""
 
     image: bytes  # a PNG or JPEG file, RGB
     height: int
@@ -59,12 +60,12 @@ class Record:
                 f"largest class {mask.max(initial=0)}"
             )
         return cls(
-            image=_encode(image, jpeg_quality),
+            image=encode_image(image, jpeg_quality),
             height=image.shape[0],
             width=image.shape[1],
             coefficients=None if coefficients is None else np.asarray(coefficients, np.float32).reshape(-1),
             landmarks=None if landmarks is None else np.asarray(landmarks, np.float32).reshape(68, 2),
-            mask=None if mask is None else _encode(mask.astype(np.uint8), None),
+            mask=None if mask is None else encode_image(mask.astype(np.uint8), None),
             subject=int(subject),
             name=name,
             traits=None if traits is None else np.asarray(traits, np.float32).reshape(-1),
@@ -72,19 +73,18 @@ class Record:
 
     def serialize(self) -> bytes:
         """The `tf.train.Example`, the same bytes for the same record."""
-        empty = np.zeros(0, np.float32)
-        features = {
-            "image": _bytes(self.image),
-            "height": _ints(self.height),
-            "width": _ints(self.width),
-            "coefficients": _floats(empty if self.coefficients is None else self.coefficients),
-            "landmarks": _floats(empty if self.landmarks is None else self.landmarks.reshape(-1)),
-            "mask": _bytes(self.mask or b""),
-            "subject": _ints(self.subject),
-            "name": _bytes(self.name.encode()),
+        values: dict[str, bytes | int | np.ndarray | None] = {
+            "image": self.image,
+            "height": self.height,
+            "width": self.width,
+            "coefficients": _EMPTY if self.coefficients is None else self.coefficients,
+            "landmarks": _EMPTY if self.landmarks is None else self.landmarks.reshape(-1),
+            "mask": self.mask or b"",
+            "subject": self.subject,
+            "name": self.name.encode(),
+            "traits": self.traits,
         }
-        if self.traits is not None:
-            features["traits"] = _floats(self.traits)
+        features = {key: _feature(value) for key, value in values.items() if value is not None}
         return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
 
     @classmethod
@@ -97,25 +97,28 @@ class Record:
         missing = {"image", "height", "width"} - set(feature)
         if missing:
             raise ValueError(f"the features {sorted(missing)} are missing. Received: {sorted(feature)}")
-        coefficients = np.array(feature["coefficients"].float_list.value, np.float32)
-        landmarks = np.array(feature["landmarks"].float_list.value, np.float32)
-        if landmarks.size not in (0, 136):
-            raise ValueError(f"expected 136 numbers of landmarks, or none. Received: {landmarks.size}")
 
         def first(key: str, kind: str, default: Any) -> Any:
             values = getattr(feature[key], kind).value if key in feature else ()
             return values[0] if values else default
 
+        def floats(key: str) -> np.ndarray | None:
+            values = np.array(feature[key].float_list.value if key in feature else (), np.float32)
+            return values if values.size else None
+
+        landmarks = floats("landmarks")
+        if landmarks is not None and landmarks.size != 136:
+            raise ValueError(f"expected 136 numbers of landmarks, or none. Received: {landmarks.size}")
         return cls(
             image=first("image", "bytes_list", b""),
             height=first("height", "int64_list", 0),
             width=first("width", "int64_list", 0),
-            coefficients=coefficients if coefficients.size else None,
-            landmarks=landmarks.reshape(68, 2) if landmarks.size else None,
+            coefficients=floats("coefficients"),
+            landmarks=None if landmarks is None else landmarks.reshape(68, 2),
             mask=first("mask", "bytes_list", b"") or None,
             subject=first("subject", "int64_list", -1),
             name=first("name", "bytes_list", b"").decode(),
-            traits=np.array(feature["traits"].float_list.value, np.float32) if "traits" in feature else None,
+            traits=floats("traits"),
         )
 
     def pixels(self) -> np.ndarray:
@@ -152,8 +155,26 @@ class Manifest:
 
     @property
     def count(self) -> int:
-        """Number of photographs."""
+        """Number of images."""
         return sum(self.shard_counts or ())
+
+    def check(self, record: Record) -> None:
+        """Raises ValueError, with one line, unless `record` has the size and the labels that this manifest says."""
+        if (record.height, record.width) != (self.image_size, self.image_size):
+            size = f"{self.image_size}×{self.image_size}"
+            raise ValueError(f"expected a {size} image. Received: {record.height}×{record.width}")
+        for key in ("coefficients", "landmarks", "mask"):
+            if (getattr(record, key) is not None) != (key in self.fields):
+                raise ValueError(f"{record.name!r}: {key} does not agree with the fields {self.fields}")
+        known = len(self.options.get("traits") or ())
+        sizes = {"coefficients": 0 if self.layout is None else self.layout.size, "traits": known}
+        for key in ("coefficients", "landmarks", "traits"):
+            values = getattr(record, key)
+            received = 0 if values is None else values.size
+            if received != sizes.get(key, received):
+                raise ValueError(f"{record.name!r}: expected {sizes[key]} {key}. Received: {received}")
+            if values is not None and not np.isfinite(values).all():
+                raise ValueError(f"{record.name!r}: expected finite {key}. Received: NaN or infinity")
 
     def to_json(self) -> str:
         """The text of `dataset.json`."""
@@ -180,24 +201,29 @@ class Manifest:
         return manifest
 
 
+def is_ours(path: str | Path) -> bool:
+    """Whether `path` is to be read as a folder of ours, and not as StyleGAN's records."""
+    return (Path(path) / MANIFEST).is_file() or not is_stylegan(path)
+
+
 def shard_name(index: int, shards: int) -> str:
     """File name of shard `index` of `shards`."""
     return f"shard-{index:05d}-of-{shards:05d}.tfrecord"
 
 
 def read_manifest(path: str | Path, *, complete: bool = True) -> Manifest:
-    """The manifest of the dataset folder `path`, or what there is to say of a StyleGAN set (its largest pictures).
+    """The manifest of the dataset folder `path`, or what there is to say of a StyleGAN set (its largest images).
 
     Raises FileNotFoundError when it is no dataset, ValueError when the manifest is broken or, unless `complete`
     is false, when the dataset was never finished.
     """
     folder = Path(path)
+    if not is_ours(folder):
+        file = open_stylegan(folder)
+        return Manifest(file.size, 1, ("image",), options={"file": file.path.name}, shard_counts=(file.count,))
+    if folder.is_file():
+        raise FileNotFoundError(f"{folder}: expected a dataset folder, or StyleGAN's NAME-rNN.tfrecords")
     if not (folder / MANIFEST).is_file():
-        if is_stylegan(folder):
-            file = open_stylegan(folder)
-            return Manifest(file.size, 1, ("image",), options={"file": file.path.name}, shard_counts=(file.count,))
-        if folder.is_file():
-            raise FileNotFoundError(f"{folder}: expected a dataset folder, or StyleGAN's NAME-rNN.tfrecords")
         what = "it has no dataset.json" if folder.is_dir() else "there is no such folder"
         raise FileNotFoundError(f"{folder}: expected a dataset folder, but {what}. {_HOWTO.format(folder=folder)}")
     try:
@@ -212,7 +238,8 @@ def read_manifest(path: str | Path, *, complete: bool = True) -> Manifest:
     return manifest
 
 
-def _encode(image: np.ndarray, jpeg_quality: int | None) -> bytes:
+def encode_image(image: np.ndarray, jpeg_quality: int | None) -> bytes:
+    """A PNG file, or a JPEG file of this quality without chroma subsampling, of an image [H, W (, 3)] uint8."""
     buffer = io.BytesIO()
     if jpeg_quality is None:
         Image.fromarray(image).save(buffer, "PNG", compress_level=6)
@@ -221,13 +248,9 @@ def _encode(image: np.ndarray, jpeg_quality: int | None) -> bytes:
     return buffer.getvalue()
 
 
-def _bytes(value: bytes) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-
-
-def _ints(value: int) -> tf.train.Feature:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-
-def _floats(value: np.ndarray) -> tf.train.Feature:
+def _feature(value: bytes | int | np.ndarray) -> tf.train.Feature:
+    if isinstance(value, bytes):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+    if isinstance(value, int):
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
     return tf.train.Feature(float_list=tf.train.FloatList(value=value))

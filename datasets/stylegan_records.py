@@ -1,8 +1,8 @@
 """The original StyleGAN's multi-resolution TFRecords as they are: `NAME-rNN.tfrecords`, one file per resolution 2^NN.
 
 A record is a `tf.train.Example` of two features: `shape`, int64 [3], channels, height and width; `data`, the raw bytes
-of the uint8 picture in that order. Labels (`NAME-rxx.labels`) are not read. An FFHQ set of this kind serves as
-it is, wherever a folder of photographs without labels does.
+of the uint8 image in that order. Labels (`NAME-rxx.labels`) are not read. An FFHQ set of this kind serves as
+it is, wherever a folder of images without labels does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from datasets.tfrecord import HEADER, DamagedRecordError, equal_record_offsets, read_payload
+from datasets.tfrecord import DamagedRecordError, read_payload, record_offsets
 
 SUFFIX = ".tfrecords"
 _NAME = re.compile(r"(?P<name>.+)-r(?P<log2>\d\d)\.tfrecords")
@@ -27,19 +27,16 @@ class StyleGANFile:
     path: Path
     size: int  # pixels, both ways
     channels: int  # 1 grey or 3 RGB
-    locations: np.ndarray  # [N, 2] int64: offset and length of each payload
+    offsets: np.ndarray  # [N, 2] int64: see `record_offsets`
 
     @property
     def count(self) -> int:
-        """Number of pictures."""
-        return len(self.locations)
+        """Number of images."""
+        return len(self.offsets)
 
     def unpack(self, payload: bytes) -> bytes:
-        """The raw bytes of a record's picture. Raises ValueError unless it is of this file's shape."""
-        image, expected = parse_image(payload), (self.channels, self.size, self.size)
-        if image.shape != expected:
-            raise ValueError(f"expected a picture of shape {expected}. Received: {image.shape}")
-        return image.tobytes()
+        """The raw bytes of a record's image. Raises ValueError unless it is of this file's shape."""
+        return parse_image(payload, (self.channels, self.size, self.size)).tobytes()
 
 
 def is_stylegan(path: str | Path) -> bool:
@@ -49,9 +46,9 @@ def is_stylegan(path: str | Path) -> bool:
 
 
 def resolutions(path: str | Path) -> dict[int, Path]:
-    """The files of a StyleGAN folder by resolution, ascending; of a single file, that file by its pictures' size.
+    """The files of a StyleGAN folder by resolution, ascending; of a single file, that file by its images' size.
 
-    Raises ValueError when a folder holds more than one set, or the file's first record is no picture.
+    Raises ValueError when a folder holds more than one set, or the file's first record is no image.
     """
     path = Path(path)
     if path.is_file():
@@ -70,22 +67,25 @@ def named_size(path: Path) -> int | None:
 
 
 def open_stylegan(path: str | Path, image_size: int | None = None) -> StyleGANFile:
-    """The file of a set that has pictures of `image_size` pixels, or else of the smallest larger size; None: largest.
+    """The file of a set that has images of `image_size` pixels, or else of the smallest larger size; None: largest.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no picture is large enough, or the file is empty, damaged or something else.
+        ValueError: no image is large enough, or the file is empty, damaged or something else.
     """
     path = Path(path)
     files = resolutions(path)
     sizes = [size for size in files if image_size is None or size >= image_size]
     if not sizes:
-        raise ValueError(f"{path}: expected pictures of at least {image_size} pixels. The largest have {max(files)}")
+        raise ValueError(f"{path}: expected images of at least {image_size} pixels. The largest have {max(files)}")
     return _open(files[max(sizes) if image_size is None else min(sizes)])
 
 
-def parse_image(payload: bytes) -> np.ndarray:
-    """[C, H, W] uint8 from a record's payload. Raises ValueError when it is not what StyleGAN writes."""
+def parse_image(payload: bytes, expected: tuple[int, ...] | None = None) -> np.ndarray:
+    """[C, H, W] uint8 from a record's payload.
+
+    Raises ValueError when it is not what StyleGAN writes, or not of the shape that is `expected`, if one is.
+    """
     try:
         feature = tf.train.Example.FromString(payload).features.feature
     except Exception as error:  # protobuf's DecodeError has no stable public home
@@ -94,9 +94,11 @@ def parse_image(payload: bytes) -> np.ndarray:
         raise ValueError(f"expected the features shape and data, as StyleGAN writes. Received: {sorted(feature)}")
     shape, data = tuple(feature["shape"].int64_list.value), feature["data"].bytes_list.value
     if len(shape) != 3 or shape[0] not in (1, 3) or min(shape) < 1 or len(data) != 1:
-        raise ValueError(f"expected one picture of shape (1 or 3, height, width). Received: {len(data)} of {shape}")
+        raise ValueError(f"expected one image of shape (1 or 3, height, width). Received: {len(data)} of {shape}")
     if len(data[0]) != shape[0] * shape[1] * shape[2]:
         raise ValueError(f"expected {shape[0] * shape[1] * shape[2]} bytes for {shape}. Received: {len(data[0])}")
+    if expected is not None and shape != expected:
+        raise ValueError(f"expected an image of shape {expected}. Received: {shape}")
     return np.frombuffer(data[0], np.uint8).reshape(shape)
 
 
@@ -107,17 +109,15 @@ def _named(folder: Path) -> dict[tuple[str, int], Path]:
 
 def _open(path: Path) -> StyleGANFile:
     """A file, its size taken from its first record."""
-    locations = equal_record_offsets(path)
-    if not len(locations):
-        raise ValueError(f"{path}: expected pictures. The file is empty")
-    offset, length = map(int, locations[0])
+    offsets = record_offsets(path)
+    if not len(offsets):
+        raise ValueError(f"{path}: expected images. The file is empty")
+    payload = read_payload(path, *map(int, offsets[0]))
     try:
-        channels, height, width = parse_image(read_payload(path, offset, length)).shape
-    except DamagedRecordError:
-        raise
+        channels, height, width = parse_image(payload).shape
     except ValueError as error:
-        raise ValueError(f"{path}: bad record at byte {offset - HEADER}: {error}") from None
+        raise DamagedRecordError.at(path, 0, error) from None
     named = named_size(path) or height
     if height != width or height != named:
-        raise ValueError(f"{path}: expected pictures of {named}×{named}, as its name says. Received: {height}×{width}")
-    return StyleGANFile(path, height, channels, locations)
+        raise ValueError(f"{path}: expected images of {named}×{named}, as its name says. Received: {height}×{width}")
+    return StyleGANFile(path, height, channels, offsets)

@@ -10,19 +10,19 @@ import zlib
 from pathlib import Path
 from typing import Any, TextIO
 
-from renderer.files import aside
+from renderer.files import atomic_path
 
 _BLOCK = 1 << 20
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes `text` as UTF-8, aside, and renames it."""
-    with aside(path) as other:
+    """Writes `text` as UTF-8, atomically."""
+    with atomic_path(path) as other:
         other.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes `content` as indented JSON, aside, and renames it."""
+    """Writes `content` as indented JSON, atomically."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 

@@ -46,12 +46,13 @@ def write_pictures(
     Raises ValueError when the folder holds images of other options or of another model.
     """
     folder = Path(folder)
+    faces = model.faces  # what it lacks is said before anything is made
     _claim(folder, options, model)
     _write_coefficients(folder / COEFFICIENTS, options, model)
     missing = [k for k in range(options.count) if not image_path(folder, k).is_file()]
     if missing:
         with tqdm(total=options.count, initial=options.count - len(missing), unit="img", mininterval=2) as progress:
-            for batch in generate(options, model.faces, model.sampler, batch_size=batch_size, indices=missing):
+            for batch in generate(options, faces, model.sampler, batch_size=batch_size, indices=missing):
                 for k, pixels in zip(batch.indices, to_uint8(batch.images), strict=True):
                     save_png(Image.fromarray(pixels), image_path(folder, int(k)))
                 progress.update(len(batch.indices))

@@ -22,13 +22,13 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 def save_png(image: Image.Image, path: Path) -> None:
     """Writes a PNG, whatever the name ends in."""
-    with aside(path) as other:
-        image.save(other, format="PNG")
+    with atomic_path(path) as temporary:
+        image.save(temporary, format="PNG")
 
 
 def save_npz(arrays: Mapping[str, Any], path: Path) -> None:
     """Writes a compressed `.npz` under exactly this name."""
-    with aside(path) as other, open(other, "wb") as file:  # a file object, so that numpy adds no second suffix
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:  # a file, so that numpy adds no suffix
         np.savez_compressed(file, **arrays)
 
 
@@ -50,20 +50,20 @@ def lock(file: IO[Any]) -> bool:
 
 
 @contextlib.contextmanager
-def aside(path: Path, suffix: str = "") -> Iterator[Path]:
-    """A path to write to in place of `path`: it is renamed when all went well, and removed when not.
+def atomic_path(path: Path, suffix: str = "") -> Iterator[Path]:
+    """A temporary file to write in place of `path`: renamed to it when all went well, and removed when not.
 
     The folder is made if needed. Raises OSError that names `path`, also where another library says in its own way that
     the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    other = path.with_name(f"{path.name}.tmp{suffix}")
+    temporary = path.with_name(f"{path.name}.tmp{suffix}")
     try:
-        yield other
-        flush(other)
-        other.replace(path)
+        yield temporary
+        flush(temporary)
+        temporary.replace(path)
     except BaseException as error:
-        other.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         if isinstance(error, Exception) and is_full(error):
             raise no_room(path, error) from None
         raise

@@ -1,7 +1,8 @@
-"""Head pose: pitch, yaw and roll as a rotation."""
+"""Head pose as a rotation, and directions to look from."""
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 from tensorflow_graphics.geometry.transformation import rotation_matrix_3d
 
@@ -35,3 +36,18 @@ def axis_angle_matrix(turns: tf.Tensor) -> tf.Tensor:
     angle = tf.sqrt(tf.maximum(tf.reduce_sum(tf.square(turns), -1), 1e-12))[..., None, None]
     first, second = tf.sin(angle) / angle, 0.5 * tf.square(tf.sin(angle / 2) / (angle / 2))
     return tf.eye(3, dtype=turns.dtype) + first * cross + second * tf.matmul(cross, cross)
+
+
+def looking_from(directions: tf.Tensor) -> tf.Tensor:
+    """[B, 3, 3] rotations that bring each of the unit `directions` [B, 3] to the z axis."""
+    steep = tf.abs(directions[:, 1:2]) > 0.9
+    helper = tf.where(steep, tf.constant([[1.0, 0.0, 0.0]]), tf.constant([[0.0, 1.0, 0.0]]))
+    x = tf.math.l2_normalize(tf.linalg.cross(helper, directions), -1)
+    return tf.stack([x, tf.linalg.cross(directions, x), directions], 1)
+
+
+def all_around(count: int) -> np.ndarray:
+    """[count, 3] float64 unit vectors spread evenly over the sphere (a Fibonacci spiral)."""
+    z = 1 - (2 * np.arange(count) + 1) / count
+    turn = np.pi * (3 - np.sqrt(5)) * np.arange(count)
+    return np.stack([np.sqrt(1 - z**2) * np.cos(turn), np.sqrt(1 - z**2) * np.sin(turn), z], -1)

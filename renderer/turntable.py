@@ -11,6 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from renderer.face_renderer import FaceRenderer
+from renderer.files import atomic_path
 from renderer.outputs import GREY, FaceDrawer, pictures
 
 SUFFIXES = (".gif", ".mp4")
@@ -61,7 +62,7 @@ def check_writer(path: Path, size: int) -> None:
 
 
 def write_film(path: Path, frames: Iterable[Image.Image], fps: int = 25) -> None:
-    """Writes RGB `frames` of one size, an endless .gif or an .mp4 (H.264), aside, and renames it.
+    """Writes RGB `frames` of one size, an endless .gif or an .mp4 (H.264), atomically.
 
     A GIF's frames last whole hundredths of a second, so its `fps` is rounded to 100, 50, 33.3, 25, 20, …
 
@@ -69,16 +70,11 @@ def write_film(path: Path, frames: Iterable[Image.Image], fps: int = 25) -> None
         ValueError: see `check_writer`.
         ModuleNotFoundError: for an .mp4 without PyAV.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".tmp")
     writer: Callable[[Path, Iterable[Image.Image], int], None] = (
         _write_mp4 if path.suffix.lower() == ".mp4" else _write_gif
     )
-    try:
-        writer(aside, frames, fps)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with atomic_path(path) as temporary:
+        writer(temporary, frames, fps)
 
 
 def _write_gif(path: Path, frames: Iterable[Image.Image], fps: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 import train
 from benchmarks import contrast, framing, generation, original_network, photographs, scale, vae_samples
-from datasets.photographs.outcome import FaceOutcome, Outcome
+from datasets.photographs.journal import FaceStatus, Status
 from datasets.photographs.report import write_report
 from discoface_tf2.systems.disco.config import DiscoConfig
 from renderer import load_face_model
@@ -95,9 +95,9 @@ def test_two_runs_on_photographs_are_compared(tmp_path, capsys):
     """The second has its landmarks 3 pixels to the right and 4 down, and its frame 10 pixels to the right."""
     points = np.array([(100, 100), (150, 100), (125, 130), (105, 160), (145, 160)], float)
     for name, shift, left in (("a", (0, 0), 0.0), ("b", (3, 4), 10.0)):
-        face = FaceOutcome("x", "aligned/x.png", 1, "0", tuple((points + shift).ravel()), "given", 1.0, "none", 0.0,
+        face = FaceStatus("x", "aligned/x.png", 1, "0", tuple((points + shift).ravel()), "given", 1.0, "none", 0.0,
                            (0.0, 0.0, 0.0), (left, 0.0, 512.0), "")  # fmt: skip
-        write_report(tmp_path / name, [Outcome("x", (1, 2), (face,)), Outcome("y", (1, 2), reason="no face was found")])
+        write_report(tmp_path / name, [Status("x", (1, 2), (face,)), Status("y", (1, 2), reason="no face was found")])
     photographs.main([str(tmp_path / "a"), str(tmp_path / "b")])
     out = capsys.readouterr().out
     assert "faces: 1 and 1, 1 of them in both" in out

@@ -5,7 +5,6 @@ import errno
 import numpy as np
 import pytest
 import tensorflow as tf
-from full_disk import KINDS, files, full_disk
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -15,6 +14,7 @@ from discoface_tf2.perception.perception import Perception
 from discoface_tf2.training.events import Events
 from renderer.command import describe
 from renderer.files import save_npz, save_png
+from tests.helpers.full_disk import KINDS, files, full_disk
 from vae.sampler import save_factor
 
 NOISE = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)  # which nothing compresses

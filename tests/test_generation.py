@@ -13,9 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from full_disk import KINDS, files, full_disk
 from PIL import Image
-from script_run import run_script
 
 import export_model
 import generate_images
@@ -25,6 +23,8 @@ from discoface_tf2.model_io import Manifest, newest_snapshot, save_model, snapsh
 from discoface_tf2.networks.stylegan2.config import NetworkConfig, build_generator
 from discoface_tf2.systems.disco.system import coarse_layers
 from renderer.layout import FACTORS, CoefficientLayout
+from tests.helpers.full_disk import KINDS, files, full_disk
+from tests.helpers.script_run import run_script
 from vae import FactorVAE
 from vae.model import ABBREVIATIONS, FactorConfig
 from vae.sampler import save_factor

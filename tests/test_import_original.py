@@ -6,13 +6,10 @@ import dataclasses
 import json
 from pathlib import Path
 
-import network_files
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from script_run import run_script
-from tiny_training import tiny_config
 
 import export_model
 import generate_images
@@ -25,6 +22,9 @@ from discoface_tf2.networks.stylegan1.network_file import read_networks
 from discoface_tf2.perception import Perception
 from discoface_tf2.training.loop import Assets, train
 from renderer.layout import CoefficientLayout
+from tests.helpers import network_files
+from tests.helpers.script_run import run_script
+from tests.helpers.tiny_training import tiny_config
 from vae import FACTORS, FactorConfig, FactorVAE
 from vae.model import ABBREVIATIONS
 from vae.sampler import save_factor

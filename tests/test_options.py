@@ -19,7 +19,7 @@ import train
 import train_perception
 import vae.train
 from datasets import make_synthetic
-from datasets.photographs.settings import Settings
+from datasets.photographs.journal import Settings
 from discoface_tf2 import vae_faces
 from discoface_tf2.config import Monitoring
 from discoface_tf2.generation_options import GenerationOptions

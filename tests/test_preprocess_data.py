@@ -13,14 +13,13 @@ import pytest
 from PIL import Image
 
 import preprocess_data
-from datasets.alignment import FrameBox, frame_box, generator_box, read_landmarks, standard_landmarks
+from datasets.alignment import FrameBox, generator_box, read_landmarks
 from datasets.photographs import preparing
 from datasets.photographs.detection import Face
-from datasets.photographs.finding import Photograph
-from datasets.photographs.outcome import Outcome
+from datasets.photographs.files import Photograph, TargetError
+from datasets.photographs.journal import Settings, Status
+from datasets.photographs.placement import FaceLandmarks
 from datasets.photographs.preparing import Preparer
-from datasets.photographs.settings import Settings
-from datasets.photographs.target import TargetError
 from datasets.records import Record, iterate_shard, load_dataset, validate
 from discoface_tf2.perception import Perception
 from preprocess_data import main
@@ -33,7 +32,7 @@ PHOTOS = Path(__file__).resolve().parents[1] / ".." / "shared" / "photos"
 
 def _points(x: float = 0, y: float = 0) -> np.ndarray:
     """[5, 2] y down: the standard face in a 256-pixel frame, moved by (x, y)."""
-    return Camera.generator(256).project(standard_landmarks(load_face_model("builtin"))) * (1, -1) + (x, 256 + y)
+    return Camera.generator(256).project(FaceLandmarks(load_face_model("builtin")).five()) * (1, -1) + (x, 256 + y)
 
 
 def _noise(seed: int, size: tuple[int, int] = (300, 280)) -> Image.Image:
@@ -136,7 +135,7 @@ def test_bad_files_cost_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixtur
         "face3": "no face was found",
         "face4": "on one line or in one point",
         "face5": "0% inside the photograph of 300×280",
-        "face6": "mirrored or in another order",
+        "face6": "flipped or in another order",
         "dot": "no face was found",
         "link": "there is no such file",
         "large": "7000×7000 pixels; expected 40 million at most (--max_megapixels)",
@@ -148,7 +147,7 @@ def test_bad_files_cost_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert [line for line in lines if line.startswith(f"skipped {name}: ") and reason in line], (name, lines)
     used = {"face7", "face8", "face9", "deeper/face9", "лицо 顔", "latin1 \\xe9"}
     assert {name for name, row in report.items() if row["status"] == "used"} == used
-    assert "left aside 1 files of other kinds (1 .txt)" in printed
+    assert "left out 1 files of other kinds (1 .txt)" in printed
     assert "aligned 6, kept 0 aligned before, skipped 10 of 16" in printed
     assert set(_records(out)) == used
     assert (out / "aligned" / "deeper" / "face9.png").is_file()
@@ -310,10 +309,10 @@ def test_the_largest_face_or_all_of_them(tmp_path: Path) -> None:
     names = {}
     for every in (False, True):
         prepare = Preparer(model, tmp_path, Settings(32, all_faces=every, thumbnail=0), None, _TwoFaces)
-        outcome = prepare(photograph)
-        names[every] = [face.name for face in outcome.faces]
-        assert Outcome.from_json(outcome.to_json()) == outcome
-        assert np.allclose(outcome.faces[0].box, (40, 30, 256), atol=0.1)
+        status = prepare(photograph)
+        names[every] = [face.name for face in status.faces]
+        assert Status.from_json(status.to_json()) == status
+        assert np.allclose(status.faces[0].box, (40, 30, 256), atol=0.1)
     assert names == {False: ["crowd"], True: ["crowd", "crowd@2"]}
     assert (tmp_path / "aligned" / "crowd@2.png").is_file()
 
@@ -356,7 +355,7 @@ def test_a_beam_pipeline_writes_the_same_records(tmp_path: Path) -> None:
         assert (out / shard.name).read_bytes() == shard.read_bytes()
     assert validate(out).count == 5
     assert "the file is empty" in _report(out)["face2"]["reason"]
-    assert not (out / "outcomes").exists()
+    assert not (out / "status").exists()
 
 
 def test_without_beam_the_runner_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -386,12 +385,12 @@ def test_real_photographs(tmp_path: Path) -> None:
     main(_arguments(PHOTOS, None, tmp_path / "found", "--image_size", "64"))
     given, found = _report(tmp_path / "given"), _report(tmp_path / "found")
     assert len(_records(tmp_path / "found")) == len(_records(tmp_path / "given")) == 17
-    standard = standard_landmarks(load_face_model("builtin"))
     expected = _points()
     distances, errors = [], []
     for path in sorted((PHOTOS / "detections").glob("*.txt")):
         points = read_landmarks(path)
-        distances.append(frame_box(points, standard, 256).to_frame(points, 256) - expected)
+        frame = FrameBox(*(float(given[path.stem][key]) for key in ("left", "top", "side")))
+        distances.append(frame.to_frame(points, 256) - expected)
         row = found[path.stem]
         seen = np.array([[float(row[f"{axis}{k}"]) for axis in "xy"] for k in range(1, 6)])
         errors.append(np.linalg.norm(seen - points, axis=1).mean() / np.linalg.norm(points[0] - points[1]))

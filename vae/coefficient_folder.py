@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from renderer.files import aside
+from renderer.files import atomic_path
 from renderer.mat_file import read_mat
 from vae.data import BASEL_LAYOUT, GROUPS, check_face_model, face_model_layout, noted_face_model, read_layout
 
@@ -89,11 +89,11 @@ def gather(folder: Path, out: Path, layout: Mapping[str, int], face_model: Mappi
     for reason in list(left_out.values())[:_NAMED]:
         print(f"left out: {reason}", file=sys.stderr)
     out.mkdir(parents=True, exist_ok=True)
-    with aside(out / "coefficients.npz") as other, open(other, "wb") as file:
+    with atomic_path(out / "coefficients.npz") as other, open(other, "wb") as file:
         np.savez(file, coeff=np.stack(rows))
     manifest = {"layout": dict(layout), "count": len(rows), "source": str(folder), "files": fingerprint,
                 "left_out": left_out, "face_model": noted.get("face_model"), "options": noted}  # fmt: skip
-    with aside(out / "dataset.json") as other:
+    with atomic_path(out / "dataset.json") as other:
         other.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     print(f"{folder}: {len(rows)} vectors of {sum(layout.values())} numbers, {len(left_out)} files left out, "
           f"{time.monotonic() - started:.0f} s; kept in {out}")  # fmt: skip

@@ -26,6 +26,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from renderer.files import atomic_path
 from vae.data import BASEL_LAYOUT
 from vae.initial import start_from_pca
 from vae.model import _MAX_LOG_SIGMA, ABBREVIATIONS, WIDTHS, FactorConfig, FactorVAE
@@ -239,13 +240,13 @@ def _check_free(folder: Path, same_as: Path | None) -> None:
 
 
 def _copy(folder: Path, out: Path) -> None:
-    """Copies a factor's two files aside and renames them, the manifest last, unless both folders are one."""
+    """Copies a factor's two files atomically, the manifest last, unless both folders are one."""
     out.mkdir(parents=True, exist_ok=True)
     if folder.samefile(out):
         return
     for name in (WEIGHTS, MANIFEST):
-        shutil.copyfile(folder / name, out / f"{name}.tmp")
-        (out / f"{name}.tmp").replace(out / name)
+        with atomic_path(out / name) as temporary:
+            shutil.copyfile(folder / name, temporary)
 
 
 def _say_missing(out: Path) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from renderer.files import aside
+from renderer.files import atomic_path
 from vae.model import FactorVAE
 
 _PROBABILITIES = np.linspace(0.01, 0.99, 33)
@@ -86,9 +86,9 @@ def to_image(figure: Figure) -> np.ndarray:
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Writes a PNG, aside first."""
+    """Writes a PNG, atomically."""
     path = Path(path)
-    with aside(path) as other:
+    with atomic_path(path) as other:
         figure.savefig(other, format="png", dpi=_DPI)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from renderer.files import aside, require_room
+from renderer.files import atomic_path, require_room
 from vae.model import ABBREVIATIONS, FACTORS, LAMBDA_ORDER, FactorConfig, FactorVAE
 
 FORMAT = "discoface_tf2 factor VAE, version 1"
@@ -23,15 +23,15 @@ _UNIVERSAL = {"lighting": ("lighting",), "pose": ("angles",)}  # the groups of f
 def save_factor(folder: str | Path, vae: FactorVAE, layout: Mapping[str, int], **facts: Any) -> None:
     """Writes the weights and `factor.json` (sizes, layout, statistics, and whatever `facts` are worth remembering).
 
-    Each file is written aside and renamed, the manifest last: where it stands, the factor is whole.
+    Each file is written atomically, the manifest last: where it stands, the factor is whole.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     require_room(folder, sum(variable.numpy().nbytes + _OVERHEAD for variable in vae.weights))
-    with aside(folder / WEIGHTS, ".weights.h5") as other:  # Keras insists on the suffix
+    with atomic_path(folder / WEIGHTS, ".weights.h5") as other:  # Keras insists on the suffix
         vae.save_weights(other)
     manifest = {"format": FORMAT, "config": vae.config.to_dict(), "layout": dict(layout), **facts}
-    with aside(folder / MANIFEST) as other:
+    with atomic_path(folder / MANIFEST) as other:
         other.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 

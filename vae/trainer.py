@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from renderer.files import aside
+from renderer.files import atomic_path
 from renderer.options import SEED, check_options, option, positive, whole
 from vae.data import FactorData
 from vae.model import ABBREVIATIONS, FactorVAE
@@ -114,9 +114,9 @@ class Trainer:
         }
 
     def save(self, path: Path) -> None:
-        """Writes weights, optimiser and progress, aside first."""
+        """Writes weights, optimiser and progress, atomically."""
         arrays = {f"variable_{number}": value.numpy() for number, value in enumerate(self._variables())}
-        with aside(path) as other, open(other, "wb") as file:
+        with atomic_path(path) as other, open(other, "wb") as file:
             np.savez(file, epoch=self.epoch, identity=self._fingerprint(), **arrays)
 
     def restore(self, path: Path) -> None:

@@ -12,9 +12,8 @@ import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
-from datasets.photographs.finding import Photograph
-from datasets.photographs.outcome import Outcome
-from datasets.photographs.target import TargetError, write_bytes
+from datasets.photographs.files import Photograph, TargetError, write_bytes
+from datasets.photographs.journal import Status
 from datasets.photographs.workers import use_one_thread
 
 try:
@@ -23,15 +22,15 @@ try:
 except ImportError as missing:
     raise ValueError(f"--runner needs Apache Beam: pip install apache-beam ({missing})") from None
 
-OUTCOMES = "outcomes"  # one file a photograph, until the launcher has taken them into the journal
+STATUSES = "status"  # one file per photograph, until the launcher has taken them into the journal
 
 
 class Prepare(apache_beam.DoFn):
-    """Prepares the photographs of a bundle; yields the name of each that is done."""
+    """Prepares the photographs that Beam hands out together; yields the name of each that is done."""
 
-    def __init__(self, make: Callable[[], Callable[[Photograph], Outcome]], folder: Path):
+    def __init__(self, make: Callable[[], Callable[[Photograph], Status]], folder: Path):
         self._make, self._folder = make, folder
-        self._prepare: Callable[[Photograph], Outcome] | None = None
+        self._prepare: Callable[[Photograph], Status] | None = None
 
     def setup(self) -> None:
         """Loads the networks, once in each worker."""
@@ -42,23 +41,23 @@ class Prepare(apache_beam.DoFn):
         """One photograph. A TargetError ends the pipeline; any other error is this photograph's."""
         assert self._prepare is not None
         try:
-            outcome = self._prepare(photograph)
+            status = self._prepare(photograph)
         except TargetError:
             raise
         except Exception as error:  # as in `workers`: one photograph's trouble must not stop the others
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            outcome = Outcome(photograph.name, photograph.stamp(), reason=reason, transient=True)
-        write_bytes(_outcome_path(self._folder, photograph), outcome.to_json().encode())
+            status = Status(photograph.name, photograph.stamp(), reason=reason, transient=True)
+        write_bytes(_status_path(self._folder, photograph), status.to_json().encode())
         yield photograph.name
 
 
 def run_pipeline(
     photographs: Sequence[Photograph],
-    make: Callable[[], Callable[[Photograph], Outcome]],
+    make: Callable[[], Callable[[Photograph], Status]],
     folder: Path,
     options: Sequence[str],
-) -> Generator[tuple[Photograph, Outcome], None, None]:
-    """Prepares photographs by a Beam pipeline and yields them with their outcomes, which it takes out of `folder`.
+) -> Generator[tuple[Photograph, Status], None, None]:
+    """Prepares photographs by a Beam pipeline and yields them with their statuses, which it takes out of `folder`.
 
     Args:
         photographs: what to do.
@@ -71,14 +70,14 @@ def run_pipeline(
         ValueError: Beam does not know an option.
     """
     there = {photograph.name: _finished(folder, photograph) for photograph in photographs}
-    waiting = [p for p in photographs if (outcome := there[p.name]) is None or outcome.transient]
+    waiting = [p for p in photographs if (status := there[p.name]) is None or status.transient]
     folder = folder.resolve()
     if waiting:
         try:
             with apache_beam.Pipeline(options=PipelineOptions(list(options), save_main_session=False)) as pipeline:
                 (
                     pipeline
-                    | "Photographs" >> apache_beam.Create([_absolute(photograph) for photograph in waiting])
+                    | "Photographs" >> apache_beam.Create([photograph.absolute() for photograph in waiting])
                     | "Spread" >> apache_beam.Reshuffle()
                     | "Prepare" >> apache_beam.ParDo(Prepare(make, folder))
                 )
@@ -87,30 +86,25 @@ def run_pipeline(
         except Exception as error:  # runners have no common class of errors
             raise OSError(f"the Beam pipeline failed; what it had done is kept ({_last_line(error)})") from None
     for photograph in photographs:
-        outcome = _finished(folder, photograph)
-        if outcome is None:
-            raise OSError(f"the Beam pipeline left no outcome of {photograph.name}: do all workers see {folder}?")
-        yield photograph, outcome
+        status = _finished(folder, photograph)
+        if status is None:
+            raise OSError(f"the Beam pipeline left no status of {photograph.name}: do all workers see {folder}?")
+        yield photograph, status
     with contextlib.suppress(OSError):
-        shutil.rmtree(folder / OUTCOMES)
+        shutil.rmtree(folder / STATUSES)
 
 
-def _absolute(photograph: Photograph) -> Photograph:
-    landmarks = None if photograph.landmarks is None else photograph.landmarks.resolve()
-    return Photograph(photograph.name, photograph.path.resolve(), landmarks)
+def _status_path(folder: Path, photograph: Photograph) -> Path:
+    return folder / STATUSES / f"{photograph.name}.json"
 
 
-def _outcome_path(folder: Path, photograph: Photograph) -> Path:
-    return folder / OUTCOMES / f"{photograph.name}.json"
-
-
-def _finished(folder: Path, photograph: Photograph) -> Outcome | None:
+def _finished(folder: Path, photograph: Photograph) -> Status | None:
     """What a worker of this pipeline, or of an interrupted one, has left; None where the photograph has changed."""
     try:
-        outcome = Outcome.from_json(_outcome_path(folder, photograph).read_text(encoding="utf-8"))
+        status = Status.from_json(_status_path(folder, photograph).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return outcome if outcome.stamp == photograph.stamp() else None
+    return status if status.stamp == photograph.stamp() else None
 
 
 def _last_line(error: Exception) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,9 +14,10 @@ import tensorflow as tf
 from PIL import Image
 from tqdm import tqdm
 
-from datasets.photographs.outcome import FaceOutcome
+from datasets.photographs.files import TargetError
+from datasets.photographs.journal import FaceStatus
 from datasets.photographs.preparing import COEFFICIENTS
-from datasets.photographs.target import TargetError
+from datasets.pictures import tile
 from datasets.records import MANIFEST, Manifest, Record, RecordWriter, read_manifest
 from renderer.coefficients_io import load_coefficients
 from renderer.face_model import FaceModel
@@ -41,7 +41,7 @@ def check_folder(folder: Path, image_size: int) -> None:
 
 
 def write_records(
-    faces: Sequence[FaceOutcome],
+    faces: Sequence[FaceStatus],
     folder: Path,
     image_size: int,
     shards: int,
@@ -81,26 +81,19 @@ def write_records(
             records = (_record(folder, face, image_size, manifest.layout) for face in faces[shard::shards])
             writer.write_shard(shard, records)
         writer.finish()
-    except tf.errors.OpError as error:
-        raise TargetError(errno.EIO, f"cannot write records into {folder}: {error.message}") from None
-    except OSError as error:
-        raise TargetError(error.errno, f"cannot write records into {folder}: {error.strerror}") from None
+    except (tf.errors.OpError, OSError) as error:
+        number, reason = getattr(error, "errno", errno.EIO), getattr(error, "strerror", str(error))
+        raise TargetError(number, f"cannot write records into {folder}: {reason}") from None
 
 
 def contact_sheet(paths: Sequence[Path], path: Path) -> None:
     """A grid of up to 64 of the aligned files, evenly chosen."""
-    chosen = [paths[k] for k in np.unique(np.linspace(0, len(paths) - 1, min(len(paths), _SHEET_LIMIT)).astype(int))]
-    tiles = [np.asarray(Image.open(tile).convert("RGB")) for tile in chosen]
-    size, columns = tiles[0].shape[0], min(len(tiles), _SHEET_COLUMNS)
-    rows = math.ceil(len(tiles) / columns)
-    sheet = np.full((rows * size, columns * size, 3), 255, np.uint8)
-    for number, tile in enumerate(tiles):
-        row, column = divmod(number, columns)
-        sheet[row * size : (row + 1) * size, column * size : (column + 1) * size] = tile
-    save_png(Image.fromarray(sheet), path)
+    chosen = np.unique(np.linspace(0, len(paths) - 1, _SHEET_LIMIT).astype(int))
+    images = [np.asarray(Image.open(paths[number]).convert("RGB")) for number in chosen]
+    save_png(Image.fromarray(tile(images, min(len(images), _SHEET_COLUMNS), background=255)), path)
 
 
-def _record(folder: Path, face: FaceOutcome, image_size: int, layout: CoefficientLayout | None) -> Record:
+def _record(folder: Path, face: FaceStatus, image_size: int, layout: CoefficientLayout | None) -> Record:
     content = (folder / face.file).read_bytes()
     digest, coefficients = hashlib.sha256(content), None
     if layout is not None:

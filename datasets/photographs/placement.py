@@ -65,46 +65,46 @@ def project(points: np.ndarray, angles: np.ndarray, translation: np.ndarray) -> 
     return np.asarray(_CAMERA.project(points @ rotation(angles).T + translation))
 
 
-def disagreement(picture: np.ndarray, points: np.ndarray, angles: np.ndarray, translation: np.ndarray) -> float:
-    """See `Placement`; `picture` [5, 2] are pixels of the reconstruction camera, y up, `points` [5, 3] the face's."""
+def disagreement(observed: np.ndarray, points: np.ndarray, angles: np.ndarray, translation: np.ndarray) -> float:
+    """See `Placement`; `observed` [5, 2] are pixels of the reconstruction camera, y up, `points` [5, 3] the face's."""
     eyes = np.linalg.norm(points[0] - points[1]) * _CAMERA.focal / max(_CAMERA.distance - translation[2], 1e-3)
-    return float(np.sqrt(((project(points, angles, translation) - picture) ** 2).sum(1).mean()) / eyes)
+    return float(np.sqrt(((project(points, angles, translation) - observed) ** 2).sum(1).mean()) / eyes)
 
 
-def fit_translation(picture: np.ndarray, points: np.ndarray, angles: np.ndarray) -> Placement:
+def fit_translation(observed: np.ndarray, points: np.ndarray, angles: np.ndarray) -> Placement:
     """The translation for a known pose: linear least squares, since (x − c)·(d − z − t_z) = f·(X + t_x)."""
     posed = points @ rotation(angles).T
-    offset = picture - _CAMERA.image_size / 2  # [N, 2]
-    focal, count = _CAMERA.focal, len(picture)
+    offset = observed - _CAMERA.image_size / 2  # [N, 2]
+    focal, count = _CAMERA.focal, len(observed)
     matrix = np.zeros((2 * count, 3))
     matrix[:count, 0] = matrix[count:, 1] = focal
     matrix[:, 2] = offset.T.reshape(-1)
     right = (offset * (_CAMERA.distance - posed[:, 2:]) - focal * posed[:, :2]).T.reshape(-1)
     translation = np.linalg.lstsq(matrix, right, rcond=None)[0]
-    return Placement(np.asarray(angles), translation, disagreement(picture, points, angles, translation))
+    return Placement(np.asarray(angles), translation, disagreement(observed, points, angles, translation))
 
 
-def fit_pose(picture: np.ndarray, points: np.ndarray) -> Placement:
+def fit_pose(observed: np.ndarray, points: np.ndarray) -> Placement:
     """Pose and translation of a rigid face: nonlinear least squares over the angles, linear in the translation.
 
-    picture: [5, 2] pixels of the reconstruction camera, y up. points: [5, 3] decimetres.
+    observed: [5, 2] pixels of the reconstruction camera, y up. points: [5, 3] decimetres.
     Raises ValueError when nothing fits.
     """
 
     def residuals(angles: np.ndarray) -> np.ndarray:
-        fit = fit_translation(picture, points, angles)
-        return (project(points, angles, fit.translation) - picture).reshape(-1)
+        fit = fit_translation(observed, points, angles)
+        return (project(points, angles, fit.translation) - observed).reshape(-1)
 
-    eyes, model_eyes = picture[1] - picture[0], points[1] - points[0]
+    eyes, model_eyes = observed[1] - observed[0], points[1] - points[0]
     roll = np.arctan2(eyes[1], eyes[0]) - np.arctan2(model_eyes[1], model_eyes[0])
     roll = (roll + np.pi) % (2 * np.pi) - np.pi
     best: optimize.OptimizeResult | None = None
-    for yaw in (0.0, 0.6, -0.6):  # a mirrored solution may lie between a turned head and a start that looks ahead
+    for yaw in (0.0, 0.6, -0.6):  # a flipped solution may lie between a turned head and a start that looks ahead
         found = optimize.least_squares(residuals, np.array([0.0, yaw, roll]), x_scale=0.3, max_nfev=30)
         if best is None or found.cost < 0.99 * best.cost:
             best = found
     assert best is not None
-    placement = fit_translation(picture, points, best.x)
+    placement = fit_translation(observed, points, best.x)
     if not np.isfinite(placement.disagreement) or np.abs(best.x[:2]).max() > _MAX_TURN:
         raise ValueError("no pose of a head fits the landmarks")
     return placement

@@ -1,4 +1,4 @@
-"""One photograph → its aligned faces, their coefficients, and a word on what became of it."""
+"""One photograph → its aligned faces, their coefficients, and its status."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from typing import Literal, Protocol
 
 import numpy as np
 from PIL import Image
+from scipy import io as scipy_io
 
-from datasets.alignment import FrameBox, align, generator_box, read_landmarks, reconstruction_box, standard_landmarks
+from datasets.alignment import FrameBox, align, generator_box, read_landmarks, reconstruction_box
 from datasets.photographs.detection import Detector, Face
-from datasets.photographs.finding import Photograph, other_face
-from datasets.photographs.outcome import FaceOutcome, Outcome
+from datasets.photographs.files import Photograph, other_face, write_bytes
+from datasets.photographs.journal import FaceStatus, Settings, Status
 from datasets.photographs.placement import FaceLandmarks, Placement, disagreement, fit_pose, fit_translation
 from datasets.photographs.reading import TooLargeError, read_photograph
-from datasets.photographs.settings import Settings
-from datasets.photographs.target import mat_bytes, write_bytes
-from datasets.photographs.thumbnail import Illustrator
+from datasets.photographs.report import Illustrator
+from datasets.schema import encode_image
 from renderer.camera import Camera
 from renderer.face_model import FaceModel
 
 ALIGNED, COEFFICIENTS, PICTURES = "aligned", "coeff", "report/pictures"
+_MAT_HEADER = 116  # bytes of free text at the start of a MATLAB file
 
 
 class Reconstruction(Protocol):
@@ -40,7 +41,7 @@ class Reconstruction(Protocol):
 
 @dataclass
 class Preparer:
-    """Prepares photographs, one a call, into the folder `out`. The only state is the loaded networks.
+    """Prepares photographs, one per call, into the folder `out`. The only state is the loaded networks.
 
     reconstruction: None leaves the coefficients unknown; pose and place come from the landmarks then.
     """
@@ -53,54 +54,45 @@ class Preparer:
 
     def __post_init__(self) -> None:
         self._points = FaceLandmarks(self.model)
-        self._standard = standard_landmarks(self.model)
         self._angles = self.model.layout.slice("angles")
         self._detector: Detector | None = None
-        self._illustrator: Illustrator | None = None
-        if self.settings.thumbnail:
-            self._illustrator = Illustrator(self.model, self.settings.thumbnail)
+        size = self.settings.thumbnail
+        self._illustrator = Illustrator(self.model, size) if size else None
 
-    def __call__(self, photograph: Photograph) -> Outcome:
+    def __call__(self, photograph: Photograph) -> Status:
         """Writes what there is to write; what cannot be used has a reason instead.
 
         Raises TargetError when the folder cannot be written to, which is no photograph's fault.
         """
-        begun = time.perf_counter()
-        stamp = photograph.stamp()
-        faces: list[FaceOutcome] = []
+        begun, stamp = time.perf_counter(), photograph.stamp()
+        faces: tuple[FaceStatus, ...] = ()
         reason, thumbnail, size, limit = "", "", (0, 0), 0
         try:
             image, scale = read_photograph(photograph.path, self.settings.max_pixels)
-            size = image.size
-            limit = 0 if scale == 1 else self.settings.max_pixels
-            found, source = self._find(photograph, image, scale)
-            problems = []
-            for number, face in enumerate(found, 1):
-                try:
-                    name = other_face(photograph.name, number)
-                    faces.append(self._prepare(name, image, scale, face, source))
-                except ValueError as error:
-                    problems.append(_sentence(error, photograph))
-                if faces and not self.settings.all_faces:
-                    break
-            if not faces:
-                reason = problems[0] if problems else "no face was found"
-                thumbnail = self._picture(photograph.name, image)
-        except TooLargeError as error:
-            reason, limit = _sentence(error, photograph), self.settings.max_pixels
+            size, limit = image.size, 0 if scale == 1 else self.settings.max_pixels
+            faces, reason = self._faces(photograph, image, scale)
+            if not faces and self._illustrator is not None:
+                thumbnail = f"{PICTURES}/{photograph.name}.jpg"
+                write_bytes(self.out / thumbnail, self._illustrator.plain(image))
         except (ValueError, FileNotFoundError) as error:
             reason = _sentence(error, photograph)
-        return Outcome(
-            name=photograph.name,
-            stamp=stamp,
-            faces=tuple(faces),
-            reason=reason,
-            width=size[0],
-            height=size[1],
-            thumbnail=thumbnail,
-            seconds=round(time.perf_counter() - begun, 3),
-            limit=limit,
-        )
+            if isinstance(error, TooLargeError):
+                limit = self.settings.max_pixels
+        seconds = round(time.perf_counter() - begun, 3)
+        return Status(photograph.name, stamp, faces, reason, *size, thumbnail, seconds, limit)
+
+    def _faces(self, photograph: Photograph, image: Image.Image, scale: float) -> tuple[tuple[FaceStatus, ...], str]:
+        """The faces of a photograph that could be prepared; where there is none, why the first could not be."""
+        found, source = self._find(photograph, image, scale)
+        faces, problems = [], []
+        for number, face in enumerate(found, 1):
+            try:
+                faces.append(self._prepare(other_face(photograph.name, number), image, scale, face, source))
+            except ValueError as error:
+                problems.append(_sentence(error, photograph))
+            if faces and not self.settings.all_faces:
+                break
+        return tuple(faces), "" if faces else next(iter(problems), "no face was found")
 
     def _find(self, photograph: Photograph, image: Image.Image, scale: float) -> tuple[list[Face], str]:
         if photograph.landmarks is not None:
@@ -113,11 +105,11 @@ class Preparer:
         # A hundredth of a pixel: what the journal says is then exactly what was used.
         return [Face(np.round(face.landmarks, 2), face.box, round(face.confidence, 4)) for face in faces], "detected"
 
-    def _prepare(self, name: str, image: Image.Image, scale: float, face: Face, source: str) -> FaceOutcome:
-        seen = reconstruction_box(face.landmarks, self._standard)
-        picture = _upward(seen.to_frame(face.landmarks, Camera.reconstruction().image_size))
-        rigid = fit_pose(picture, self._points.five())
-        coefficients, placement, trusted = self._reconstruct(image, seen, picture, rigid)
+    def _prepare(self, name: str, image: Image.Image, scale: float, face: Face, source: str) -> FaceStatus:
+        seen = reconstruction_box(face.landmarks, self._points.five())
+        observed = _upward(seen.to_frame(face.landmarks, Camera.reconstruction().image_size))
+        rigid = fit_pose(observed, self._points.five())
+        coefficients, placement, trusted = self._reconstruct(image, seen, observed, rigid)
         box = generator_box(seen, placement.translation)
         pixels = align(image, box, self.settings.image_size)
         if coefficients is None:
@@ -126,7 +118,7 @@ class Preparer:
         else:
             shown = coefficients
         suffix = "png" if self.settings.image_format == "png" else "jpg"
-        content = self._encode(pixels)
+        content = encode_image(pixels, None if suffix == "png" else self.settings.quality)
         write_bytes(self.out / ALIGNED / f"{name}.{suffix}", content)
         digest = hashlib.sha256(content)
         if coefficients is not None:
@@ -137,7 +129,7 @@ class Preparer:
         if self._illustrator is not None:
             thumbnail = f"{PICTURES}/{name}.jpg"
             write_bytes(self.out / thumbnail, self._illustrator(image, face.landmarks, seen, box, pixels, shown))
-        return FaceOutcome(
+        return FaceStatus(
             name=name,
             file=f"{ALIGNED}/{name}.{suffix}",
             size=len(content),
@@ -153,11 +145,11 @@ class Preparer:
         )
 
     def _reconstruct(
-        self, image: Image.Image, seen: FrameBox, picture: np.ndarray, rigid: Placement
+        self, image: Image.Image, seen: FrameBox, observed: np.ndarray, rigid: Placement
     ) -> tuple[np.ndarray | None, Placement, bool]:
         """Coefficients with translation 0 (None: unknown), the placement to crop by, and whether it is the network's.
 
-        picture: the landmarks [5, 2] in the reconstruction camera's pixels, y up. rigid: their own fit.
+        observed: the landmarks [5, 2] in the reconstruction camera's pixels, y up. rigid: their own fit.
         """
         network, layout = self.reconstruction, self.model.layout
         if network is None:
@@ -165,12 +157,12 @@ class Preparer:
         if network.framing == "reconstruction":
             coefficients = network(align(image, seen, network.image_size)).astype(np.float32)
             angles, translation = (coefficients[layout.slice(key)] for key in ("angles", "translation"))
-            error = disagreement(picture, self._points.five(coefficients), angles, translation)
+            error = disagreement(observed, self._points.five(coefficients), angles, translation)
             placement = Placement(angles.astype(np.float64), translation.astype(np.float64), error)
         else:
             crop = align(image, generator_box(seen, rigid.translation), network.image_size)
             coefficients = network(crop)
-            placement = self._place(coefficients, picture)
+            placement = self._place(coefficients, observed)
             # The network learned from faces at translation 0: its answer is the one for the final framing.
             crop = align(image, generator_box(seen, placement.translation), network.image_size)
             coefficients = network(crop).astype(np.float32)
@@ -184,7 +176,7 @@ class Preparer:
             raise ValueError("the reconstruction network's answer is not finite")
         return coefficients, placement, trusted
 
-    def _place(self, coefficients: np.ndarray, picture: np.ndarray) -> Placement:
+    def _place(self, coefficients: np.ndarray, observed: np.ndarray) -> Placement:
         """Where the face stands for its pose and expression to meet the landmarks, with the mean face's shape.
 
         The shape of one person, read off one crop, trades size for distance: without it the crop is more exact
@@ -192,22 +184,7 @@ class Preparer:
         """
         expression = coefficients.copy()
         expression[self.model.layout.slice("shape")] = 0
-        return fit_translation(picture, self._points.five(expression), coefficients[self._angles].astype(np.float64))
-
-    def _encode(self, pixels: np.ndarray) -> bytes:
-        buffer = io.BytesIO()
-        if self.settings.image_format == "png":
-            Image.fromarray(pixels).save(buffer, "PNG")
-        else:
-            Image.fromarray(pixels).save(buffer, "JPEG", quality=self.settings.quality, subsampling=0)
-        return buffer.getvalue()
-
-    def _picture(self, name: str, image: Image.Image) -> str:
-        if self._illustrator is None:
-            return ""
-        thumbnail = f"{PICTURES}/{name}.jpg"
-        write_bytes(self.out / thumbnail, self._illustrator.plain(image))
-        return thumbnail
+        return fit_translation(observed, self._points.five(expression), coefficients[self._angles].astype(np.float64))
 
 
 def _upward(points: np.ndarray) -> np.ndarray:
@@ -219,3 +196,11 @@ def _sentence(error: Exception, photograph: Photograph) -> str:
     """An error's text as one line without the photograph's own path in front."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text.removeprefix(f"{photograph.path}: ")
+
+
+def mat_bytes(key: str, values: np.ndarray) -> bytes:
+    """A MATLAB 5 file with one variable: the same bytes for the same numbers, at any time and place."""
+    buffer = io.BytesIO()
+    scipy_io.savemat(buffer, {key: values})
+    content = buffer.getvalue()
+    return b"MATLAB 5.0 MAT-file".ljust(_MAT_HEADER) + content[_MAT_HEADER:]  # scipy's own text has the date

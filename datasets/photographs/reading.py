@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from datasets.photographs.settings import MAX_PIXELS
-
+MAX_PIXELS = 180_000_000
 _FLOAT_MAX = 255.0
 
 
@@ -55,7 +54,7 @@ class TooLargeError(ValueError):
 
 
 def _open(path: Path) -> Image.Image:
-    """Reads the header. Pillow's own limit of size is put aside for it: `_limit_size` is ours."""
+    """Reads the header. Pillow's own limit of size is lifted for it: `_limit_size` is ours."""
     limit = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None
     try:

@@ -1,23 +1,24 @@
-"""Many photographs at once: processes that outlive neither their master nor a photograph that ends one of them."""
+"""Many items at once: processes that outlive neither their master nor an item that ends one of them."""
 
 from __future__ import annotations
 
 import contextlib
 import multiprocessing
 import os
+import queue
 import signal
-import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Generic, TypeVar
+from pickle import PicklingError
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _READY = "ready"
-_TRIES = 2  # a photograph whose process ended is tried once more: the process may have been ended for another's sake
+_TRIES = 2  # an item whose process ended is tried once more: the process may have been ended for another's sake
 _START_LIMIT = 600.0  # seconds until a process has loaded its networks
 
 
@@ -28,13 +29,8 @@ class Failure:
     reason: str
 
 
-@dataclass
-class _Worker(Generic[Item]):
-    process: BaseProcess
-    pipe: Connection
-    item: Item | None = None
-    since: float = 0.0
-    ready: bool = False
+class _Ended(Failure):
+    """The process ended without an answer."""
 
 
 def work(
@@ -61,80 +57,85 @@ def work(
         for item in items:
             yield item, _guarded(function, item, fatal)
         return
-    pool = _Pool(make, min(workers, len(items)), limit, fatal)
+    processes = [_Process(make, limit, fatal) for _ in range(min(workers, len(items)))]
+    idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
+    for process in processes:
+        idle.put(process)
+
+    def ask(item: Item) -> Result | Failure:
+        process = idle.get()
+        try:
+            return process.ask(item)
+        finally:
+            idle.put(process)
+
+    threads = ThreadPoolExecutor(len(processes))  # each waits for one process
     try:
-        yield from pool.run(deque((item, 1) for item in items))
+        asked = {threads.submit(ask, item): item for item in items}
+        for answered in as_completed(asked):
+            yield asked[answered], answered.result()
     finally:
-        pool.close()
+        threads.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.close()
 
 
-class _Pool(Generic[Item, Result]):
-    def __init__(
-        self,
-        make: Callable[[], Callable[[Item], Result]],
-        workers: int,
-        limit: float,
-        fatal: tuple[type[BaseException], ...],
-    ):
-        self._make, self._limit, self._fatal = make, limit, fatal
-        self._context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-        self._workers: list[_Worker[Item]] = [self._start() for _ in range(workers)]
+class _Process:
+    """A process for one item at a time. Where it ends, or takes too long, there is another for the next item."""
 
-    def _start(self) -> _Worker[Item]:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs, self._make, self._fatal), daemon=True)
-        process.start()
-        theirs.close()
-        return _Worker(process, ours, since=time.monotonic())
+    def __init__(self, make: Callable[[], Callable], limit: float, fatal: tuple[type[BaseException], ...]):
+        self._arguments, self._limit = (make, fatal), limit
+        self._process: BaseProcess | None = None
+        self._closed = False
 
-    def run(self, waiting: deque[tuple[Item, int]]) -> Iterator[tuple[Item, Result | Failure]]:
-        tries: dict[int, int] = {}  # by the place in self._workers: of the item that it has
-        while waiting or any(worker.item is not None for worker in self._workers):
-            for place, worker in enumerate(self._workers):
-                if worker.ready and worker.item is None and waiting:
-                    worker.item, tries[place] = waiting.popleft()
-                    worker.since = time.monotonic()
-                    with contextlib.suppress(OSError):  # it has ended: seen below
-                        worker.pipe.send(worker.item)
-            wait([worker.pipe for worker in self._workers], timeout=1.0)
-            for place, worker in enumerate(self._workers):
-                item, was_ready = worker.item, worker.ready
-                try:
-                    if not worker.pipe.poll():
-                        late = time.monotonic() - worker.since > (self._limit if worker.ready else _START_LIMIT)
-                        if (item is None and worker.ready) or not late:
-                            continue
-                        worker.process.kill()
-                        answer: object = Failure(f"it took longer than {self._limit:g} seconds")
-                        tries[place] = _TRIES
-                        self._workers[place] = self._start()
-                    else:
-                        answer = worker.pipe.recv()
-                        worker.item, worker.ready = None, True
-                except (EOFError, OSError):
-                    worker.process.join()
-                    answer = Failure(f"the process that read it ended ({_ending(worker.process.exitcode)})")
-                    self._workers[place] = self._start()
-                if isinstance(answer, BaseException):
-                    raise answer
-                if item is None:
-                    if not was_ready and answer != _READY:
-                        reason = getattr(answer, "reason", answer)
-                        raise ChildProcessError(f"a worker could not start: {reason}")
-                    continue
-                if isinstance(answer, Failure) and answer.reason.startswith("the process") and tries[place] < _TRIES:
-                    waiting.append((item, tries[place] + 1))
-                    continue
-                yield item, answer  # type: ignore[misc]
+    def ask(self, item: Any) -> Any:
+        """The process's answer, or a `Failure` where none comes. Raises what is fatal, or keeps it from starting."""
+        for _ in range(_TRIES):
+            if self._process is None:
+                self._start()
+            with contextlib.suppress(OSError):  # it has ended, as the answer will say
+                self._pipe.send(item)
+            answer = self._answer(self._limit)
+            if not isinstance(answer, _Ended) or self._closed:
+                break
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
     def close(self) -> None:
-        for worker in self._workers:
-            worker.process.terminate()
-        for worker in self._workers:
-            worker.process.join(5)
-            if worker.process.is_alive():
-                worker.process.kill()
-            worker.pipe.close()
+        """Ends it at once."""
+        self._closed, process = True, self._process
+        if process is not None:
+            process.kill()
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, *self._arguments), daemon=True)
+        self._process.start()
+        theirs.close()
+        if self._closed:
+            self._process.kill()
+        answer = self._answer(_START_LIMIT)
+        if isinstance(answer, BaseException):
+            raise answer
+        if answer != _READY:
+            raise ChildProcessError(f"a worker could not start: {answer.reason}")
+
+    def _answer(self, limit: float) -> Any:
+        """What the process sends within `limit` seconds; a `Failure` where it sends nothing: then it is gone."""
+        assert self._process is not None
+        try:
+            if self._pipe.poll(limit):
+                return self._pipe.recv()
+            failure = Failure(f"it took longer than {limit:g} seconds")
+            self._process.kill()
+        except (EOFError, OSError):
+            self._process.join()
+            failure = _Ended(f"the process that read it ended ({_ending(self._process.exitcode)})")
+        self._pipe.close()
+        self._process = None
+        return failure
 
 
 def _serve(pipe: Connection, make: Callable[[], Callable], fatal: tuple[type[BaseException], ...]) -> None:
@@ -164,9 +165,7 @@ def _send(pipe: Connection, answer: object) -> None:
     with contextlib.suppress(OSError):  # the master is gone
         try:
             pipe.send(answer)
-        except OSError:
-            raise
-        except Exception as error:  # what cannot be pickled
+        except (TypeError, AttributeError, PicklingError) as error:
             pipe.send(Failure(f"{type(answer).__name__}: {error}"))
 
 

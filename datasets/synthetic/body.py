@@ -70,6 +70,9 @@ def dress(
     normals = np.cross(along, around)
     normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-9)
     colours, shown = _clothes(circle, share, skin, collar, rng)
+    folds = rng.uniform(0.1, 0.5) * _folds(circle, share, rng) * (1 - shown[..., None])
+    normals = normals + folds
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
     return Body(
         vertices=posed.reshape(-1, 3).astype(np.float32),
         normals=normals.reshape(-1, 3).astype(np.float32),
@@ -98,6 +101,14 @@ def _clothes(
     shown = (share <= open_to * np.clip(np.cos(circle)[:, None] * 1.6 - 0.3, 0, 1)).astype(float) * (open_to > 0)
     colours = colours * (1 - shown[..., None]) + skin * shown[..., None]
     return np.clip(colours, 8, 245), shown
+
+
+def _folds(circle: np.ndarray, share: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """[AROUND, RINGS, 3] of about unit size: how folds of the cloth tilt its normals; they hang from the shoulders."""
+    around, down = rng.integers(2, 7, 4), rng.uniform(-3, 3, 4)
+    phases = circle[:, None, None] * around + 2 * np.pi * share[None, :, None] * down + rng.uniform(0, 6.3, 4)
+    depth = np.cos(phases).mean(-1)
+    return depth[..., None] * np.stack([np.cos(circle), 0.3 + 0 * circle, -np.sin(circle)], -1)[:, None]
 
 
 def turn(angles: np.ndarray) -> np.ndarray:

@@ -52,7 +52,7 @@ def look_up(pictures: tf.Tensor, number: tf.Tensor, uv: tf.Tensor) -> tf.Tensor:
     """[P, C] bilinear samples of pictures [M, H, W, C] (row 0 at v = 1; edges are held).
 
     Args:
-        pictures: any number of equal size.
+        pictures: any number of equal size, float32 or uint8.
         number: [P] int32, the picture of each sample.
         uv: [P, 2], v up.
     """
@@ -64,7 +64,7 @@ def look_up(pictures: tf.Tensor, number: tf.Tensor, uv: tf.Tensor) -> tf.Tensor:
     first = (number * height + tf.cast(top, tf.int32)) * width + tf.cast(left, tf.int32)
     right, down = int(width > 1), width * int(height > 1)
     table = tf.reshape(pictures, [-1, channels])
-    a, b = tf.gather(table, first), tf.gather(table, first + right)
-    c, d = tf.gather(table, first + down), tf.gather(table, first + down + right)
+    corners = (first, first + right, first + down, first + down + right)
+    a, b, c, d = (tf.cast(tf.gather(table, corner), tf.float32) for corner in corners)
     upper, lower = a + (b - a) * x, c + (d - c) * x
     return upper + (lower - upper) * y

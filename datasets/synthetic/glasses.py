@@ -6,7 +6,7 @@ import numpy as np
 
 from datasets.synthetic.style import Style
 
-_RIM = 18  # points around a lens
+_RIM = 30  # points around a lens
 VERTICES = 2 * (2 * _RIM + 4) + 4
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from renderer.lighting import AMBIENT, harmonics
+from renderer.pose import all_around
 
 MAXIMUM = 3  # lamps
 # How far light creeps round skin, per channel: red reaches furthest into it and out again.
@@ -40,18 +41,11 @@ class Lamps:
         return gamma.reshape(-1).astype(np.float32)
 
 
-def _sphere(count: int) -> np.ndarray:
-    """[count, 3] unit vectors spread evenly (a Fibonacci spiral)."""
-    z = 1 - (2 * np.arange(count) + 1) / count
-    turn = np.pi * (3 - np.sqrt(5)) * np.arange(count)
-    return np.stack([np.sqrt(1 - z**2) * np.cos(turn), np.sqrt(1 - z**2) * np.sin(turn), z], -1)
-
-
 def _least_squares(normals: np.ndarray) -> np.ndarray:
     """[9, N] from values at `normals` to harmonics; those turned to the camera count most, others keep it tame."""
     weights = np.sqrt(np.maximum(normals[:, 2] + 0.3, 0.05))[:, None]
     return np.linalg.pinv(harmonics(tf.constant(normals)).numpy() * weights) * weights[:, 0]
 
 
-_NORMALS = _sphere(400)
+_NORMALS = all_around(400)
 _FIT = _least_squares(_NORMALS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -49,6 +49,8 @@ class Individual:
 class Population(Protocol):
     """Draws people for a face model."""
 
+    atlas_size: int  # texels along a side of their atlases; 0 if they have none
+
     def individual(self, rng: np.random.Generator) -> Individual:
         """A person; depends on `rng` alone."""
         ...
@@ -56,6 +58,8 @@ class Population(Protocol):
 
 class NormalPopulation:
     """People whose coefficients are normal, of any face model; nothing else is known of them."""
+
+    atlas_size = 0
 
     def __init__(self, model: FaceModel, distribution: LabelDistribution):
         self._model, self._distribution = model, distribution
@@ -79,17 +83,14 @@ class MakeHumanPopulation:
     """
 
     def __init__(self, model: FaceModel, image_size: int, skins: Path | None, painted_brows: bool):
-        size = int(np.clip(1 << round(np.log2(2 * image_size)), 128, 512))
-        self._people, self._painted_brows = SliderPopulation(model, size, skins), painted_brows
+        self.atlas_size = int(np.clip(1 << round(np.log2(2 * image_size)), 128, 512))
+        self._people, self._painted_brows = SliderPopulation(model, self.atlas_size, skins), painted_brows
 
     def individual(self, rng: np.random.Generator) -> Individual:
         """See Population. The coefficients are those of the skin with its brows."""
         person = self._people.sample(rng)
         complexion: Complexion = person.complexion
-        atlas = person.albedo
-        if not self._painted_brows:
-            faint = replace(complexion, brow_strength=0.3 * complexion.brow_strength)
-            atlas = self._people.painter.paint(faint, person.traits)
+        atlas = person.albedo if self._painted_brows else person.under_brows
         return Individual(
             identity=np.concatenate([person.shape, person.texture]).astype(np.float32),
             traits=Traits(*(float(value) for value in person.traits)),

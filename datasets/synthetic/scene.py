@@ -50,7 +50,7 @@ class Scene(NamedTuple):
     detail: np.ndarray  # [B, V, 3] factors of the albedo
     beard: np.ndarray  # [B, V] 0-1
     roots: np.ndarray  # [B, V] 0-1: skin hidden by the roots of the hair
-    atlas: np.ndarray  # [B, A, A, 3] albedo over uv, RGB 0-255; A = 1 where the model has colours at vertices
+    atlas: np.ndarray  # [B, A, A, 3] uint8 albedo over uv, RGB 0-255; A = 1 where the model has colours at vertices
     hair: np.ndarray  # [B, N, 3] unposed
     hair_normals: np.ndarray  # [B, N, 3] unposed
     hair_tangents: np.ndarray  # [B, N, 3] unposed

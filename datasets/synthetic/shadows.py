@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from datasets.synthetic.fragments import Fragments
-from renderer.pose import rotate
+from renderer.pose import looking_from, rotate
 from renderer.rasterizer import interpolate, rasterize
 
 _CENTRE, _REACH = np.array([0.0, -0.05, -0.3], np.float32), 1.9  # of the cube that the map covers, decimetres
@@ -26,7 +26,7 @@ class ShadowMap:
     """
 
     def __init__(self, vertices: tf.Tensor, triangles: tf.Tensor, directions: tf.Tensor, size: int):
-        self._size, self._turn = size, _looking_from(directions)
+        self._size, self._turn = size, looking_from(directions)
         placed = rotate((vertices - _CENTRE) / _REACH, self._turn)
         # Nearest has the smallest depth; halved, as long hair reaches out of the cube.
         projection = tf.constant(np.diag([1.0, 1.0, -0.5, 1.0])[None], tf.float32)
@@ -52,11 +52,3 @@ class ShadowMap:
 
     def _texel(self, place: tf.Tensor) -> tf.Tensor:
         return tf.cast(tf.clip_by_value((place + 1) * (self._size / 2), 0.0, self._size - 1.0), tf.int32)
-
-
-def _looking_from(directions: tf.Tensor) -> tf.Tensor:
-    """[B, 3, 3] rotations that bring each of `directions` [B, 3] to the z axis."""
-    steep = tf.abs(directions[:, 1:2]) > 0.9
-    helper = tf.where(steep, tf.constant([[1.0, 0.0, 0.0]]), tf.constant([[0.0, 1.0, 0.0]]))
-    x = tf.math.l2_normalize(tf.linalg.cross(helper, directions), -1)
-    return tf.stack([x, tf.linalg.cross(directions, x), directions], 1)

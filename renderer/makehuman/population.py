@@ -30,6 +30,7 @@ class Person:
     texture: np.ndarray  # [T] float32, fitted to `albedo`
     complexion: Complexion
     albedo: np.ndarray  # [A, A, 3] float32, RGB 0-255, over the atlas
+    under_brows: np.ndarray  # the same where brows are worn as parts: a shadow of those that are painted
 
 
 def is_makehuman(model: FaceModel) -> bool:
@@ -87,8 +88,8 @@ class Population:
         extras = self.model.extras
         shape = (weights @ extras["weights_to_shape"] + extras["weights_offset"]).astype(np.float32)
         complexion = Complexion.sample(traits, rng)
-        albedo = self.painter.paint(complexion, traits)
-        return Person(traits, shape, self.fit_texture(albedo), complexion, albedo)
+        albedo, under_brows = self.painter.paint_twice(complexion, traits)
+        return Person(traits, shape, self.fit_texture(albedo), complexion, albedo, under_brows)
 
     def fit_texture(self, albedo: np.ndarray) -> np.ndarray:
         """[T] float32: the texture coefficients that come nearest to `albedo` [A, A, 3], by weighted least squares."""

@@ -16,6 +16,7 @@ from renderer.makehuman.surface import Surface
 
 _AGES = {"young": 25.0, "middleage": 48.0, "old": 72.0}  # years, of the skins
 _DETAIL = (-0.9, 0.55)  # logarithms between which a skin's own detail is kept: its nostrils, its highlights
+_BROW_SHADOW = 0.12  # of the painted brows' strength, where others are worn over them
 _IRIS, _PUPIL = 0.43, 0.17  # of the eyeball's radius
 
 
@@ -105,6 +106,10 @@ class SkinPainter:
 
     def paint(self, person: Complexion, traits: np.ndarray) -> np.ndarray:
         """The albedo of a person; the same for the same complexion."""
+        return self.paint_twice(person, traits)[0]
+
+    def paint_twice(self, person: Complexion, traits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The albedo of a person, and the same for who wears brows as parts: with a shadow in their place."""
         rng = np.random.default_rng(person.seed)
         surface, skin = self.surface, self._skin
         if self.skins is not None:
@@ -127,11 +132,12 @@ class SkinPainter:
         albedo = self._freckled(albedo, person, rng)
         stubble = self._beard * person.stubble * (0.75 + 0.25 * np.roll(surface.grain, (5, 9), (0, 1)))
         albedo = _mix(albedo, 0.55 * person.hair + 0.25 * person.tone * 0.6, 0.55 * np.clip(stubble, 0, 1))
-        albedo = _mix(albedo, person.brow, self._brow_alpha(person, rng))
+        brows = self._brow_alpha(person, rng)
         dark = person.tone * np.array([0.42, 0.33, 0.30])
         albedo = _mix(albedo, dark, 0.55 * self._rims)
         self._paint_inner_parts(albedo, person, rng)
-        return np.clip(albedo, 3, 250)
+        albedo = np.clip(albedo, 3, 250)
+        return _mix(albedo, person.brow, brows), _mix(albedo, person.brow, _BROW_SHADOW * brows)
 
     def _components(self, person: Complexion, rng: np.random.Generator) -> np.ndarray:
         """[A, A, 3] logarithms of what every skin has: darker lids, lines that come with age."""

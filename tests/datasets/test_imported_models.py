@@ -1,4 +1,4 @@
-"""Synthetic photographs of models that are not the built-in one: other names of expressions, a face without a head."""
+"""Synthetic photographs of models that are not the built-in one: a face without a head."""
 
 from __future__ import annotations
 
@@ -9,49 +9,8 @@ import pytest
 
 from datasets.schema import BACKGROUND, HAIR, SKIN
 from datasets.synthetic import hair
-from datasets.synthetic.labels import LabelDistribution
 from datasets.synthetic.style import HairStyle
 from datasets.synthetic.synthesizer import Synthesizer
-
-NAMES = ("jawOpen", "mouthSmile_L", "mouthSmile_R", "mouthClose", "browInnerUp_L", "eyeLookOut_L", "eyeLookIn_L",
-         "eyeLookUp_L", "eyeLookDown_L", "tongueOut")  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def blend_shapes(tiny_face_model):
-    basis = np.zeros((*tiny_face_model.mean_shape.shape, len(NAMES)), np.float32)
-    return dataclasses.replace(
-        tiny_face_model, expression_basis=basis, expression_std=np.full(len(NAMES), 0.3, np.float32),
-        expression_names=NAMES, manifest={"centre": [0.0, 0.0, 0.0], "activations": "one-way"},
-    )  # fmt: skip
-
-
-def draws(model, count, **combinations):
-    law = LabelDistribution(combinations=combinations) if combinations else LabelDistribution()
-    rng = np.random.default_rng(0)
-    return dict(zip(NAMES, np.array([law.expression(model, rng) for _ in range(count)]).T, strict=True))
-
-
-def test_activations_of_blend_shapes_stay_between_none_and_full(blend_shapes):
-    drawn = draws(blend_shapes, 400)
-    assert all(values.min() >= 0 and values.max() <= 1 for values in drawn.values())
-    assert (drawn["mouthClose"] <= drawn["jawOpen"]).all()
-    assert drawn["mouthSmile_L"].max() > 0.7 > 0.25 > drawn["tongueOut"].max()
-    assert np.corrcoef(drawn["mouthSmile_L"], drawn["mouthSmile_R"])[0, 1] > 0.7
-
-
-def test_one_eye_looks_one_way_at_a_time(blend_shapes):
-    drawn = draws(blend_shapes, 200)
-    assert (np.minimum(drawn["eyeLookOut_L"], drawn["eyeLookIn_L"]) == 0).all()
-    assert (np.minimum(drawn["eyeLookUp_L"], drawn["eyeLookDown_L"]) == 0).all()
-    assert 0.15 < drawn["eyeLookUp_L"].max() <= 1
-
-
-def test_other_kits_names_stand_for_the_actions_of_the_house(blend_shapes):
-    smiles = draws(blend_shapes, 50, smile=(1.0, {"smile": (0.9, 1.0)}))
-    assert smiles["mouthSmile_L"].mean() > 0.6 and smiles["jawOpen"].mean() < 0.2
-    raised = draws(blend_shapes, 50, raised=(1.0, {"brow_inner_up": (0.9, 1.0)}))
-    assert raised["browInnerUp_L"].mean() > 0.6 and raised["mouthSmile_L"].mean() < 0.2
 
 
 def _places() -> np.ndarray:

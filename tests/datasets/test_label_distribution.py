@@ -3,11 +3,10 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from datasets.synthetic.background import backdrop
-from datasets.synthetic.labels import COMBINATIONS, LabelDistribution
+from datasets.synthetic.labels import LabelDistribution
 from datasets.synthetic.lamps import MAXIMUM, Lamps
 from renderer import lighting
 
@@ -50,6 +49,15 @@ def test_the_key_light_comes_from_the_bright_side_of_a_place():
         assert lamps.directions[0, 0] * place.key_direction[0] >= 0
 
 
+def test_most_are_lit_from_both_sides_and_a_few_from_one():
+    rng = np.random.default_rng(8)
+    cheeks = np.array([(-0.65, -0.1, 0.75), (0.65, -0.1, 0.75)])
+    lit = np.array([LAW.lamps(rng).irradiance(cheeks).mean(1) for _ in range(1500)])
+    ratio = lit.max(1) / lit.min(1)
+    assert 1.1 < np.median(ratio) < 1.5 and 0.02 < (ratio > 2.5).mean() < 0.08
+    assert 0.4 < (lit[:, 0] > lit[:, 1]).mean() < 0.6
+
+
 def test_lights_leave_a_grey_face_well_exposed():
     rng = np.random.default_rng(2)
     gammas = tf.constant([LAW.lighting(rng) for _ in range(400)])
@@ -57,7 +65,7 @@ def test_lights_leave_a_grey_face_well_exposed():
     normals = np.column_stack([front, np.sqrt(1 - (front**2).sum(1))]).astype(np.float32)
     lit = lighting.shade(tf.ones([400, 9, 3]), tf.tile(normals[None], [400, 1, 1]), gammas).numpy()
     means = lit.mean((1, 2))
-    assert abs(np.log(means).mean() - np.log(LAW.exposure_mean)) < 0.03
+    assert abs(np.log(means).mean() - np.log(LAW.exposure_mean)) < 0.05
     assert means.min() > 0.65 and means.max() < 1.35
     assert lit.min() > 0
     colour = np.log(lit.mean(1)[:, 0] / lit.mean(1)[:, 2])
@@ -81,36 +89,6 @@ def test_identities_are_normal_clipped_and_a_little_correlated(tiny_face_model):
     assert (np.abs(drawn) <= 2.5 * std + 1e-6).all()
     correlation = np.abs(np.corrcoef(drawn.T) - np.eye(len(std)))
     assert 0.03 < correlation.max() <= LAW.identity_common + 0.05
-
-
-def test_every_action_of_a_combination_is_one_of_the_built_in_face(face):
-    for activations in (activations for _, activations in COMBINATIONS.values()):
-        for action in activations:
-            assert any(name.startswith(action) for name in face.expression_names), action
-    assert sum(chance for chance, _ in COMBINATIONS.values()) == pytest.approx(1)
-
-
-def test_expressions_have_smiles_open_jaws_and_asymmetry(face):
-    rng = np.random.default_rng(5)
-    drawn = np.array([LAW.expression(face, rng) for _ in range(1500)])
-    at = {name: drawn[:, place] for place, name in enumerate(face.expression_names)}
-    assert at["jaw_open"].min() >= 0 and at["blink_left"].min() >= 0
-    share = (at["smile_left"] + at["smile_right"] > 0.5).mean()
-    assert 0.2 < share < 0.4  # smiles and laughs are 29 %
-    assert np.corrcoef(at["smile_left"], at["smile_right"])[0, 1] > 0.7
-    assert (np.abs(at["smile_left"] - at["smile_right"]) > 0.3).mean() > 0.01
-    assert drawn.max() < 1.8
-
-
-def test_models_without_names_get_normal_expressions(tiny_face_model):
-    rng = np.random.default_rng(6)
-    drawn = np.array([LAW.expression(tiny_face_model, rng) for _ in range(3000)])
-    np.testing.assert_allclose(drawn.std(0), tiny_face_model.expression_std, rtol=0.07)
-    one_way = dataclasses.replace(tiny_face_model, manifest={"one_way": ["expression_1"]})
-    same = np.array([LAW.expression(one_way, np.random.default_rng(seed)) for seed in range(50)])
-    drawn = np.array([LAW.expression(tiny_face_model, np.random.default_rng(seed)) for seed in range(50)])
-    drawn[:, 1] = np.abs(drawn[:, 1])
-    np.testing.assert_array_equal(same, drawn)
 
 
 def test_an_image_keeps_its_identity_and_is_not_moved(tiny_face_model):

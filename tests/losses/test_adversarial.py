@@ -2,10 +2,10 @@
 
 import numpy as np
 import tensorflow as tf
-from networks.layer_harness import normal
 
 from discoface_tf2.losses import adversarial
 from discoface_tf2.networks.stylegan2 import Discriminator, Synthesis
+from tests.helpers.layer_harness import normal
 
 
 def test_logistic_losses_equal_their_formulas():

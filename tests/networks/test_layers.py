@@ -6,12 +6,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from layer_harness import check_gradients, normal, run_layer_test
-from test_resample import correlate, slow_conv_downsample, slow_conv_upsample, upfirdn
 
 from discoface_tf2.networks.stylegan2.layers import Conv2D, Dense, MinibatchStd, ModulatedConv2D, NoiseInjection, ToRGB
 from discoface_tf2.networks.stylegan2.mapping import Mapping
 from discoface_tf2.networks.stylegan2.synthesis import SynthesisLayer
+from tests.helpers.layer_harness import check_gradients, normal, run_layer_test
+from tests.helpers.slow_resample import correlate, slow_conv_downsample, slow_conv_upsample, upfirdn
 
 LAYERS = [
     (Dense, dict(units=5), [(3, 4)], (3, 5)),

@@ -6,12 +6,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from layer_harness import check_directional_gradient, normal, run_layer_test, squared_gradient
 
 from discoface_tf2.networks.stylegan2.config import NetworkConfig, build_discriminator, build_generator
 from discoface_tf2.networks.stylegan2.discriminator import Discriminator
 from discoface_tf2.networks.stylegan2.mapping import Mapping
 from discoface_tf2.networks.stylegan2.synthesis import BatchNoise, Synthesis, SynthesisLayer
+from tests.helpers.layer_harness import check_directional_gradient, normal, run_layer_test, squared_gradient
 
 CHANNELS = {4: 8, 8: 8, 16: 6}
 TINY = NetworkConfig(input_size=10, resolution=16, channel_base=96, channel_max=8, mapping_layers=2, mapping_width=12,

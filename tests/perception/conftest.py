@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from toy_face import random_coefficients, toy_face
 
 from discoface_tf2.perception.training.run import make_draw
 from discoface_tf2.perception.training.samples import Samples
 from renderer import FaceRenderer
+from tests.helpers.toy_face import random_coefficients, toy_face
 
 
 @pytest.fixture(scope="session")

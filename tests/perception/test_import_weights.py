@@ -6,13 +6,13 @@ import pytest
 import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from published import NARROW, made_up_variables, write_checkpoint, write_graph
 
 from discoface_tf2.perception import Perception, recipe
 from discoface_tf2.perception.import_weights import FACE_MODEL, import_into, import_network, main
 from discoface_tf2.perception.pretrained import BASEL, Facenet, FaceParser, RNet
 from discoface_tf2.perception.pretrained.variables import read_variables
 from renderer.layout import CoefficientLayout
+from tests.helpers.published import NARROW, made_up_variables, write_checkpoint, write_graph
 
 KINDS = ("reconstruction", "identity", "parsing")
 

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from published import NARROW, SHARED, made_up_variables, write_checkpoint
 
 from discoface_tf2.perception.import_weights import import_network
 from discoface_tf2.perception.pretrained import BASEL, Facenet
 from discoface_tf2.perception.pretrained.framing import STANDARD_FACE
 from discoface_tf2.perception.pretrained.units import FIXED, Source, Unit, to_bytes_range
+from tests.helpers.published import NARROW, SHARED, made_up_variables, write_checkpoint
 
 KINDS = ("reconstruction", "identity", "parsing")
 

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
-from toy_face import random_coefficients, toy_face
 
 from discoface_tf2.perception.training.flip import mirror_matrix
 from discoface_tf2.perception.training.run import make_draw
 from renderer import FaceRenderer, load_face_model
+from tests.helpers.toy_face import random_coefficients, toy_face
 
 
 def check(model, size, tolerance, twice=1e-5):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import made_up_flame
 import numpy as np
 import pytest
 
 from renderer import FaceModel
+from tests.helpers import made_up_flame
 
 
 def make_model(points: np.ndarray, triangles: np.ndarray, seed: int = 0, **changes: object) -> FaceModel:

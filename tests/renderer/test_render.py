@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from script_run import run_script
 
 from renderer import load_face_model
 from renderer.controls import Controls, identity
 from renderer.lights import LightSetup
 from renderer.outputs import OUTPUTS
 from renderer.render import main
+from tests.helpers.script_run import run_script
 
 
 @pytest.fixture

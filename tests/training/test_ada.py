@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_training import tiny_config
 
 from discoface_tf2.losses import adversarial
 from discoface_tf2.losses.pixels import to_network_range
@@ -17,6 +16,7 @@ from discoface_tf2.training.ada import AdaptiveAugment
 from discoface_tf2.training.distribution import make_strategy
 from discoface_tf2.training.state import TrainingState
 from discoface_tf2.training.steps import TrainingStep
+from tests.helpers.tiny_training import tiny_config
 
 REALS = tf.constant(np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8))
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from networks.layer_harness import check_directional_gradient
 from scipy.spatial.transform import Rotation
 
 from discoface_tf2.losses.adversarial import r1_penalty
 from discoface_tf2.training import augment as module
 from discoface_tf2.training.augment import DRAWS, SYM6, Transformation, augment, draw_transformation
+from tests.helpers.layer_harness import check_directional_gradient
 
 RNG = np.random.default_rng(0)
 

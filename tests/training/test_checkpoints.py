@@ -8,13 +8,13 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_training import tiny_config
 
 from discoface_tf2 import files, model_io
 from discoface_tf2.model import load
 from discoface_tf2.training.checkpoints import Checkpoints
 from discoface_tf2.training.saving import Saver
 from discoface_tf2.training.state import TrainingState
+from tests.helpers.tiny_training import tiny_config
 
 
 @pytest.fixture
@@ -197,12 +197,12 @@ def test_snapshots_of_earlier_versions_have_no_checksums(saver):
     assert load(saver.directory).folder == snapshot
 
 
-def test_a_file_written_aside_leaves_nothing_when_it_fails(tmp_path):
+def test_an_atomic_write_leaves_nothing_when_it_fails(tmp_path):
     path = tmp_path / "a.json"
     files.write_json(path, {"a": 1})
     with pytest.raises(TypeError):
         files.write_json(path, {"a": object()})
-    with pytest.raises(RuntimeError), files.aside(path) as other:
+    with pytest.raises(RuntimeError), files.atomic_path(path) as other:
         other.write_text("half")
         raise RuntimeError
     assert json.loads(path.read_text()) == {"a": 1}

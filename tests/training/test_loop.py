@@ -11,12 +11,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tiny_training import tiny_config
 
 from discoface_tf2 import model_io
 from discoface_tf2.model import load
 from discoface_tf2.training.guard import Stopped
 from discoface_tf2.training.loop import Assets, train
+from tests.helpers.tiny_training import tiny_config
 
 ROOM = np.random.default_rng(0).integers(0, 256, (64, 16, 16, 3), np.uint8)
 

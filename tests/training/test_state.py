@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_training import LAYOUT, tiny_config
 
 from discoface_tf2.training.saving import Saver
 from discoface_tf2.training.state import TrainingState
+from tests.helpers.tiny_training import LAYOUT, tiny_config
 
 
 @pytest.mark.parametrize("interval", [4, 16])

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_training import tiny_config
 
 from discoface_tf2.losses import adversarial
 from discoface_tf2.losses.pixels import pixel_loss, reduce_to, to_network_range
@@ -13,6 +12,7 @@ from discoface_tf2.systems.disco.system import set_input_scale
 from discoface_tf2.training.distribution import make_strategy
 from discoface_tf2.training.state import TrainingState
 from discoface_tf2.training.steps import TrainingStep
+from tests.helpers.tiny_training import tiny_config
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import strategy_run
 import tensorflow as tf
 
 from discoface_tf2.training import loop
 from discoface_tf2.training.distribution import make_strategy
 from discoface_tf2.training.steps import TrainingStep
+from tests.helpers import strategy_run
 
 STEPS = 20
 SCRIPT = Path(strategy_run.__file__)

@@ -7,7 +7,6 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tiny_training import tiny_config
 
 from discoface_tf2.config import Monitoring
 from discoface_tf2.systems.base import Tools
@@ -15,6 +14,7 @@ from discoface_tf2.training.run_folder import flatten
 from discoface_tf2.training.state import TrainingState
 from discoface_tf2.training.summaries import Summaries, memory
 from renderer import FaceRenderer
+from tests.helpers.tiny_training import tiny_config
 
 
 @pytest.fixture(scope="module")

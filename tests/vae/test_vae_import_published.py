@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from script_run import run_script
 
+from tests.helpers.script_run import run_script
 from vae.data import BASEL_LAYOUT
 from vae.import_published import find_checkpoints, import_published, main, prior_vae, read_checkpoint
 from vae.model import FACTORS, FactorConfig, FactorVAE

@@ -8,10 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from renderer.unpickled import Array, Name, Record, RefusedError, kind_of, short
-from renderer.unpickling import Machine
-
-_NETWORK = Name("dnnlib.tflib.network", "Network")
+from renderer.unpickling import Array, RefusedError, kind_of, load_pickle, numpy_names, short
 
 
 @dataclass(frozen=True)
@@ -42,34 +39,40 @@ class Networks(NamedTuple):
 def read_networks(path: str | Path) -> Networks:
     """The networks of the file at `path`.
 
-    Raises FileNotFoundError, or ValueError with one line that says what was refused, and where in the file.
+    Raises FileNotFoundError, or ValueError with one line that says what was refused.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; expected a network of the original release (.pkl)")
     with open(path, "rb") as file:
         start = file.read(2)
-        if len(start) < 2 or start[0] != 0x80 or start[1] not in (2, 3, 4):
-            raise ValueError(
-                f"{path}: expected a network file, a pickle of protocol 2 to 4. Received: a file that begins with the "
-                f"bytes {start.hex(' ') or 'of nothing'}"
-            )
-        file.seek(0)
-        needs = f"A network file needs numpy's arrays and {_NETWORK}"
-        machine = Machine(path.stat().st_size, classes={_NETWORK}, needs=needs)
-        try:
-            content = machine.run(file)
-            if not isinstance(content, tuple | list) or len(content) != 3:
-                raise RefusedError(f"expected three networks (G, D, Gs). Received: {kind_of(content)}")
-            seen: set[int] = set()
-            return Networks(
-                *(_network_state(item, name, 0, seen) for item, name in zip(content, ("G", "D", "Gs"), strict=True))
-            )
-        except RefusedError as error:
-            raise ValueError(f"{path}: {error}") from None
-        except (ValueError, IndexError, OverflowError, MemoryError) as error:  # pickletools on a damaged file
-            reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
-            raise ValueError(f"{path}: damaged, or not a network file ({reason})") from None
+    if len(start) < 2 or start[0] != 0x80 or start[1] not in (2, 3, 4):
+        raise ValueError(
+            f"{path}: expected a network file, a pickle of protocol 2 to 4. Received: a file that begins with the "
+            f"bytes {start.hex(' ') or 'of nothing'}"
+        )
+    names = {**numpy_names(path.stat().st_size), ("dnnlib.tflib.network", "Network"): _Network}
+    content = load_pickle(path, names)
+    try:
+        if not isinstance(content, tuple | list) or len(content) != 3:
+            raise RefusedError(f"expected three networks (G, D, Gs). Received: {kind_of(content)}")
+        seen: set[int] = set()
+        return Networks(
+            *(_network_state(item, name, 0, seen) for item, name in zip(content, ("G", "D", "Gs"), strict=True))
+        )
+    except RefusedError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+class _Network:
+    """A network: the record that the original class would restore itself from."""
+
+    state: dict[str, Any] | None = None
+
+    def __setstate__(self, state: Any) -> None:
+        if type(state) is not dict or self.state is not None or any(type(key) is not str for key in state):
+            raise RefusedError("a network's state that is not one record")
+        self.state = state
 
 
 def _network_state(item: Any, which: str, depth: int, seen: set[int]) -> NetworkState:
@@ -77,7 +80,7 @@ def _network_state(item: Any, which: str, depth: int, seen: set[int]) -> Network
 
     `seen` has the identities of all arrays so far: each serves once, so that a small file cannot become large.
     """
-    state = item.state if type(item) is Record else None
+    state = item.state if type(item) is _Network else None
     if state is None or depth > 2:  # parts that hold themselves would never end
         raise RefusedError(f"expected a network at {which}. Received: {kind_of(item)}")
     name, options, parts = state.get("name"), state.get("static_kwargs"), state.get("components")

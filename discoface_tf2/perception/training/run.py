@@ -39,9 +39,9 @@ from renderer import FaceModel, FaceRenderer
 # One line per network, in steps: the same training on every machine, and longer on slower ones.
 PRESETS: dict[str, dict[str, Budget]] = {
     "quick": {  # the demo
-        "reconstruction": Budget(steps=1700, batch_size=32),
-        "identity": Budget(steps=500, batch_size=64),
-        "parsing": Budget(steps=600, batch_size=32),
+        "reconstruction": Budget(steps=1000, batch_size=32),
+        "identity": Budget(steps=300, batch_size=64),
+        "parsing": Budget(steps=350, batch_size=32),
     },
     "default": {
         "reconstruction": Budget(steps=5400, batch_size=32),

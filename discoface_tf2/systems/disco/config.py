@@ -73,7 +73,7 @@ _PUBLISHED = dict(batch_size=64, learning_rate=0.0025, ema_kimg=20, **_FFHQ)
 PRESETS: dict[str, dict[int, dict[str, Any]]] = {
     # The demo of the README: minutes on two cores.
     "demo64": {
-        1: dict(kimg=76, imitate_kimg=60, warmup_kimg=10, ema_kimg=1, snapshot_kimg=20, image_kimg=2, tick_kimg=0.5,
+        1: dict(kimg=40, imitate_kimg=26, warmup_kimg=6, ema_kimg=1, snapshot_kimg=20, image_kimg=2, tick_kimg=0.5,
                 weights=_EARLY, **_SHORT),
         2: dict(kimg=4, ema_kimg=1, snapshot_kimg=5, image_kimg=1, tick_kimg=0.5, weights=_in_stage_2(_EARLY),
                 **_SHORT),

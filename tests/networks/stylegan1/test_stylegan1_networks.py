@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import network_files
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -23,6 +22,7 @@ from discoface_tf2.networks.stylegan1.network_file import Networks, read_network
 from discoface_tf2.networks.stylegan1.resample import blur, conv_enlarge, conv_reduce
 from discoface_tf2.networks.stylegan1.synthesis import StyledLayer, instance_norm
 from discoface_tf2.networks.stylegan1.weights import config_of, load_discriminator, load_generator
+from tests.helpers import network_files
 
 ORIGINAL = Path(__file__).parents[3] / "shared/reference/stylegan1"
 

@@ -4,7 +4,7 @@ The licensed files cannot be in a test. This writes 01_MorphableModel.mat and Ex
 vertices and puts links to the published index files beside them. The front face is another model's, wrapped onto the
 published triangles by its landmarks.
 
-    python tests/renderer/made_up_bfm.py --index ../shared/reference/bfm --out DIR [--face_model donor.npz]
+    python -m tests.helpers.made_up_bfm --index ../shared/reference/bfm --out DIR [--face_model donor.npz]
 """
 
 from __future__ import annotations

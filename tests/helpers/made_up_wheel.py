@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -37,62 +38,80 @@ TARGETS = (
 UNITS = ("eyeBlinkLeft", "eyeBlinkRight", "jawOpen", "mouthClose", "mouthSmileLeft", "mouthSmileRight")
 
 
-def base_text() -> str:
-    """base.obj: 19158 vertices, most of them at the origin; patches about the landmarks, eyes, teeth and the rest."""
+# Patches of four corners: on the left; its flipped image on the right; its own flipped image in the middle.
+_STEPS = {
+    1: ((0, 0, 0), (0.06, 0, 0), (0.06, 0.06, 0.01), (0, 0.06, 0.01)),
+    -1: ((0, 0, 0), (0, 0.06, 0.01), (-0.06, 0.06, 0.01), (-0.06, 0, 0)),
+    0: ((0, 0, 0), (0.06, 0.03, 0), (0, 0.06, 0.01), (-0.06, 0.03, 0)),
+}
+
+
+@cache
+def _base() -> tuple[str, dict[int, int]]:
+    """base.obj, and the vertex across from each landmark of the left side."""
     vertices = np.zeros((VERTICES, 3))
     uv: list[tuple[float, float]] = []
     groups: dict[str, list[list[tuple[int, int]]]] = {}
     free = iter(number for number in range(100, VERTICES) if number not in {*_LEFT.values(), *_MIDDLE.values()})
     rng = np.random.default_rng(0)
+    across = {}
 
-    def quad(group: str, corners: list[int], places: list[tuple[float, float]]) -> None:
+    def patch(group: str, first: int, centre: np.ndarray, place: tuple[float, float], side: int) -> None:
         face = []
-        for vertex, place in zip(corners, places, strict=True):
-            uv.append(place)
-            face.append((vertex, len(uv) - 1))
+        corners = [first, *(next(free) for _ in range(3))]
+        for corner, step in zip(corners, _STEPS[side], strict=True):
+            vertices[corner] = centre + step
+            uv.append((place[0] + step[1] / 6, place[1] + step[0] / 6))  # MakeHuman's head lies on its side
+            face.append((corner, len(uv) - 1))
         groups.setdefault(group, []).append(face)
 
-    def patch(group: str, first: int, centre: np.ndarray, place: tuple[float, float]) -> None:
-        corners = [first, *(next(free) for _ in range(3))]
-        steps = np.array([(0, 0, 0), (0.06, 0, 0), (0.06, 0.06, 0.01), (0, 0.06, 0.01)])
-        for corner, step in zip(corners, steps, strict=True):
-            vertices[corner] = centre + step
-        quad(
-            group, corners, [(place[0] + dx, place[1] + dy) for dx, dy in ((0, 0), (0, 0.01), (0.01, 0.01), (0.01, 0))]
-        )
-
     for number, vertex in {**_MIDDLE, **_LEFT}.items():
-        centre = np.array(_PLACES[number], float)
-        patch("body", vertex, centre, (0.80 + 0.1 * (7 - centre[1]), 0.485 + 0.2 * centre[0]))
+        centre, middle = np.array(_PLACES[number], float), 0.485  # v of the middle of the head's patch
+        up = 0.80 + 0.1 * (7 - centre[1])
+        patch("body", vertex, centre, (up, middle + 0.2 * centre[0]), int(number in _LEFT))
         if number in _LEFT:
-            patch("body", next(free), centre * (-1, 1, 1), (0.80 + 0.1 * (7 - centre[1]), 0.485 - 0.2 * centre[0]))
+            across[vertex] = next(free)
+            patch("body", across[vertex], centre * (-1, 1, 1), (up, middle - 0.2 * centre[0]), -1)
     for group, centre, place in (
-        ("helper-l-eye", (0.29, 7.34, 1.18), (0.77, 0.94)), ("helper-r-eye", (-0.29, 7.34, 1.18), (0.80, 0.94)),
+        ("helper-{}-eye", (0.29, 7.34, 1.18), (0.77, 0.94)), ("helper-{}-eyelashes-2", (0.3, 7.36, 1.36), (0.73, 0.93)),
         ("helper-upper-teeth", (0, 6.75, 1.3), (0.70, 0.885)), ("helper-lower-teeth", (0, 6.6, 1.3), (0.70, 0.905)),
         ("helper-tongue", (0, 6.6, 1.1), (0.63, 0.95)), ("helper-hair", (0, 8.4, 0.5), (0.93, 0.85)),
-        ("helper-l-eyelashes-2", (0.3, 7.36, 1.36), (0.73, 0.93)),
-        ("helper-r-eyelashes-2", (-0.3, 7.36, 1.36), (0.68, 0.93)),
         ("helper-skirt", (0, 0.0, 0.5), (0.9, 0.93)),
     ):  # fmt: skip
         for _ in range(3):
-            patch(group, next(free), np.array(centre) + rng.normal(0, 0.03, 3), place)
+            shifted = np.array(centre) + rng.normal(0, 0.03, 3) * (centre[0] > 0, 1, 1)
+            if "{}" not in group:
+                patch(group, next(free), shifted, place, 0)
+                continue
+            patch(group.format("l"), next(free), shifted, place, 1)
+            patch(group.format("r"), next(free), shifted * (-1, 1, 1), place, -1)
     lines = ["# made up"] + [f"v {x:.5f} {y:.5f} {z:.5f}" for x, y, z in vertices]
     lines += [f"vt {u:.5f} {v:.5f}" for u, v in uv]
     for group, faces in groups.items():
         lines.append(f"g {group}")
         lines += ["f " + " ".join(f"{vertex + 1}/{place + 1}" for vertex, place in face) for face in faces]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n", across
+
+
+def base_text() -> str:
+    """base.obj: 19158 vertices, most of them at the origin; patches about the landmarks, eyes, teeth and the rest."""
+    return _base()[0]
 
 
 def target_text(name: str) -> str:
-    """Offsets of every vertex above the shoulders: random and the same for the same name; `head-trans-up` a move."""
-    rng = np.random.default_rng(sum(name.encode()))
+    """Offsets of the landmarks: random, the same for the same name, and of the left side those of the right flipped;
+    of one side only where the name says so; `head-trans-up` a move."""
+    left, right = ("/r-" not in name and "Right" not in name), ("/l-" not in name and "Left" not in name)
+    rng = np.random.default_rng(sum(name.replace("/r-", "/l-").replace("Right", "Left").encode()))
     rows = ["# made up"]
     for number, vertex in {**_MIDDLE, **_LEFT}.items():
         x, y, z = (
             (0, 0.1, 0) if name.endswith("head-trans-up") else rng.normal(0, 0.03, 3) * (number not in _MIDDLE, 1, 1)
         )
-        rows.append(f"{vertex} {x:.4f} {y:.4f} {z:.4f}")
+        if number in _MIDDLE and not (left and right):
+            continue
+        rows += [f"{vertex} {x:.4f} {y:.4f} {z:.4f}"] if left else []
+        rows += [f"{_base()[1][vertex]} {-x:.4f} {y:.4f} {z:.4f}"] if right and number in _LEFT else []
     return "\n".join(rows) + "\n"
 
 

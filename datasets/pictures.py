@@ -1,19 +1,15 @@
-"""The pictures of `python -m datasets.inspect`: a contact sheet, and histograms of the coefficients."""
+"""Pictures of datasets: contact sheets, with masks and landmarks where they are known, and histograms."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 
-from datasets.scan import Sample
 from renderer.layout import CoefficientLayout
 
-_CELL = 128  # pixels a photograph
-_COLUMNS = 8
+CELL = 128  # pixels per image
 _MASK_COLOURS = np.array([(40, 90, 220), (240, 190, 60), (220, 40, 120)], np.float32)  # background, skin, hair
 _PANELS = (
     ("shape", "identity: shape"),
@@ -25,41 +21,38 @@ _PANELS = (
 _ANGLES = ("pitch", "yaw", "roll")
 
 
-def contact_sheet(samples: Sequence[Sample]) -> Image.Image:
-    """The photographs, and to their right, where there are labels, the same with masks and landmarks drawn over."""
-    plain = _grid([_cell(sample.image) for sample in samples])
-    if all(sample.mask is None and sample.landmarks is None for sample in samples):
-        return Image.fromarray(plain)
-    return Image.fromarray(np.concatenate([plain, _grid([_labelled(sample) for sample in samples])], axis=1))
+def tile(images: Sequence[np.ndarray], columns: int = 8, background: int = 0) -> np.ndarray:
+    """Images [H, W, 3] uint8 of one size in rows of `columns`; places left free are grey of the level `background`."""
+    height, width, _ = images[0].shape
+    rows = -(-len(images) // columns)
+    grid = np.full((rows * columns, height, width, 3), background, np.uint8)
+    grid[: len(images)] = images
+    return grid.reshape(rows, columns, height, width, 3).swapaxes(1, 2).reshape(rows * height, columns * width, 3)
 
 
-def _cell(image: np.ndarray) -> np.ndarray:
-    """A whole multiple of a small picture, or a large one as it is, centred in a cell [_CELL, _CELL, 3]."""
-    image = image[:_CELL, :_CELL]
-    image = image.repeat(factor := max(1, _CELL // image.shape[0]), 0).repeat(factor, 1)
-    cell = np.zeros((_CELL, _CELL, 3), np.uint8)
-    top = (_CELL - image.shape[0]) // 2
-    cell[top : top + image.shape[0], top : top + image.shape[1]] = image
-    return cell
+def cells(pixels: np.ndarray, classes: np.ndarray | None, landmarks: np.ndarray | None) -> list[np.ndarray]:
+    """An image for a contact sheet [CELL, CELL, 3] and, where something is known, the same with what is known over it.
+
+    pixels: [S, S, 3] uint8. classes: [S, S] uint8. landmarks: [68, 2] pixels, y up, of which (0, 0) is bottom left.
+    """
+    size = pixels.shape[0]
+    smooth = Image.Resampling.BOX if size > CELL else Image.Resampling.NEAREST
+    plain = np.asarray(Image.fromarray(pixels).resize((CELL, CELL), smooth))
+    if classes is None and landmarks is None:
+        return [plain]
+    labelled = plain.copy()
+    if classes is not None:
+        small = np.asarray(Image.fromarray(classes).resize((CELL, CELL), Image.Resampling.NEAREST))
+        labelled = (0.5 * plain + 0.5 * _MASK_COLOURS[small]).astype(np.uint8)
+    if landmarks is not None:
+        for x, y in ((landmarks * (1, -1) + (0, size)) * CELL / size).round().astype(int):
+            labelled[max(y - 1, 0) : max(y + 1, 0), max(x - 1, 0) : max(x + 1, 0)] = (60, 255, 60)
+    return [plain, labelled]
 
 
-def _labelled(sample: Sample) -> np.ndarray:
-    image = sample.image
-    if sample.mask is not None:
-        image = (0.5 * image + 0.5 * _MASK_COLOURS[sample.mask]).astype(np.uint8)
-    cell, factor = _cell(image), max(1, _CELL // image.shape[0])
-    top = (_CELL - min(_CELL, image.shape[0] * factor)) // 2
-    if sample.landmarks is not None:
-        for x, y in (sample.landmarks * factor + top).round().astype(int):
-            cell[max(y - 1, 0) : max(y + 1, 0), max(x - 1, 0) : max(x + 1, 0)] = (60, 255, 60)
-    return cell
-
-
-def _grid(cells: Sequence[np.ndarray]) -> np.ndarray:
-    rows = -(-len(cells) // _COLUMNS)
-    grid = np.zeros((rows * _COLUMNS, _CELL, _CELL, 3), np.uint8)
-    grid[: len(cells)] = cells
-    return grid.reshape(rows, _COLUMNS, _CELL, _CELL, 3).swapaxes(1, 2).reshape(rows * _CELL, _COLUMNS * _CELL, 3)
+def contact_sheet(samples: Sequence[Sequence[np.ndarray]]) -> Image.Image:
+    """The images, left, and to their right what is known of them, from `cells` of each."""
+    return Image.fromarray(np.concatenate([tile(group) for group in zip(*samples, strict=True)], axis=1))
 
 
 def coefficient_histograms(
@@ -70,6 +63,9 @@ def coefficient_histograms(
     coefficients: [N, layout.size]. deviations: standard deviations of groups of the face model, in which these groups
     are shown beside a normal density; other groups are shown in their own units, pose in degrees.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # it takes a second, which contact sheets do not need
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(19, 7), dpi=80, layout="constrained")
     figure.suptitle(title)
     above, below = figure.subplots(2, len(_PANELS))

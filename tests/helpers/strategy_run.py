@@ -1,4 +1,4 @@
-"""A short run under a strategy, in a process of its own: `python tests/strategy_run.py ASSETS RUN STRATEGY STEPS`.
+"""A short run under a strategy, as a process: `python tests/helpers/strategy_run.py ASSETS RUN STRATEGY STEPS`.
 
 It notes the terms of every step in RUN.jsonl. With `imitate` at the end it imitates alone, which starts soonest.
 Several workers are started with TF_CONFIG, as TensorFlow defines it.
@@ -11,15 +11,15 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 if __name__ == "__main__":
-    sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+    sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 import tensorflow as tf
-from tiny_training import tiny_config
 
 from discoface_tf2.training.distribution import is_chief, make_strategy
 from discoface_tf2.training.loop import Assets, train
 from discoface_tf2.training.meter import Meter
+from tests.helpers.tiny_training import tiny_config
 
 BATCH = 8
 

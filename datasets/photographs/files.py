@@ -1,16 +1,21 @@
-"""Which files are photographs, and what each is called in everything that is made of them."""
+"""Which files are photographs, and what each is called in all that is made of them; and atomic writes of that."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import re
 import unicodedata
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+# What is wrong with one name, while others can be written.
+_NAME_ERRORS = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 _OTHER_FACE = re.compile(r"@\d+$")  # how further faces of a photograph are named
 
 
@@ -25,15 +30,17 @@ class Photograph:
     def stamp(self) -> tuple[int, ...]:
         """Size and time of change of the file, and of its landmarks: another stamp, another photograph."""
         found: list[int] = []
-        for path in (self.path, self.landmarks):
-            if path is not None:
-                try:
-                    status = path.stat()
-                except OSError:
-                    found += [-1, -1]
-                else:
-                    found += [status.st_size, status.st_mtime_ns]
+        for path in filter(None, (self.path, self.landmarks)):
+            try:
+                status = path.stat()
+                found += [status.st_size, status.st_mtime_ns]
+            except OSError:
+                found += [-1, -1]
         return tuple(found)
+
+    def absolute(self) -> Photograph:
+        """The same by absolute paths, for workers in other folders."""
+        return Photograph(self.name, self.path.resolve(), self.landmarks and self.landmarks.resolve())
 
 
 @dataclass(frozen=True)
@@ -64,12 +71,12 @@ def find_photographs(folder: Path, landmarks: Path | None = None, leave_out: Pat
             others[path.suffix.lower() or "no suffix"] += 1
     if not images:
         raise ValueError(f"--image_path {folder}: no image there; expected {' '.join(sorted(SUFFIXES))}")
-    stems = Counter(_key(path.with_suffix("")) for path in images)
+    stems = Counter(_fold(_text(path.with_suffix(""))) for path in images)
     found: dict[str, Photograph] = {}
     taken: set[str] = set()
     for path in sorted(images):
         relative = path.relative_to(folder)
-        alone = stems[_key(path.with_suffix(""))] == 1 and not _OTHER_FACE.search(path.stem)
+        alone = stems[_fold(_text(path.with_suffix("")))] == 1 and not _OTHER_FACE.search(path.stem)
         name = _text(relative.with_suffix("") if alone else relative)
         while _fold(name) in taken:  # a.png.jpg beside a.png and a.jpg
             name += "_"
@@ -81,6 +88,41 @@ def find_photographs(folder: Path, landmarks: Path | None = None, leave_out: Pat
 def other_face(name: str, number: int) -> str:
     """The name of face `number` of a photograph: the first one has the photograph's."""
     return name if number == 1 else f"{name}@{number}"
+
+
+class TargetError(OSError):
+    """The target folder cannot be written to: full, read-only, gone. Made of an error number and one line."""
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file atomically, and makes the folders that it lies in.
+
+    Raises TargetError, or ValueError where the trouble is this file's name alone.
+    """
+    # Not the file's own name, which may just fit; and nobody else's, since a pipeline may do a photograph twice.
+    temporary = path.parent / f".{uuid.uuid4().hex}.tmp"
+    try:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(content)
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        if error.errno in _NAME_ERRORS:
+            raise ValueError(f"its name cannot be written as {path.name!r} ({error.strerror})") from None
+        raise TargetError(error.errno, f"cannot write {path}: {error.strerror}") from None
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Deletes the temporary files that a run that was killed left in a folder and the folders in it."""
+    for path in folder.rglob(".*.tmp"):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _files(folder: Path, leave_out: Path | None) -> Iterator[Path]:
@@ -100,22 +142,15 @@ def _files(folder: Path, leave_out: Path | None) -> Iterator[Path]:
 
 
 def _landmarks(folder: Path, relative: Path, alone: bool) -> Path | None:
-    full, short = (folder / relative.parent / f"{stem}.txt" for stem in (relative.name, relative.stem))
-    for candidate in (full, short) if alone else (full,):
-        if candidate.is_file():
-            return candidate
-    return None
+    names = (f"{relative.name}.txt", f"{relative.stem}.txt") if alone else (f"{relative.name}.txt",)
+    return next((path for name in names if (path := folder / relative.parent / name).is_file()), None)
 
 
-def _text(relative: Path) -> str:
+def _text(path: Path) -> str:
     """A name that can be written in UTF-8, whatever bytes the file system holds."""
-    return os.fsencode(relative.as_posix()).decode("utf-8", "backslashreplace")
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 
 def _fold(name: str) -> str:
     """What two names share that a file system may not tell apart."""
     return unicodedata.normalize("NFC", name).casefold()
-
-
-def _key(path: Path) -> str:
-    return _fold(os.fsencode(path).decode("utf-8", "backslashreplace"))
