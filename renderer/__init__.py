@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from renderer.camera import Camera
+    from renderer.camera import Camera, WeakPerspectiveCamera
     from renderer.face_model import FaceModel, load_face_model
     from renderer.face_renderer import FaceRenderer, Flow, Rendering
     from renderer.layout import CoefficientLayout
@@ -18,6 +18,7 @@ _HOMES = {
     "FaceRenderer": "renderer.face_renderer",
     "Flow": "renderer.face_renderer",
     "Rendering": "renderer.face_renderer",
+    "WeakPerspectiveCamera": "renderer.camera",
     "load_face_model": "renderer.face_model",
     "rasterize": "renderer.rasterizer",
 }
@@ -29,6 +30,7 @@ __all__ = [
     "FaceRenderer",
     "Flow",
     "Rendering",
+    "WeakPerspectiveCamera",
     "load_face_model",
     "rasterize",
 ]

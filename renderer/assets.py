@@ -59,6 +59,27 @@ ASSETS = (
         "https://github.com/ICT-VGL/ICT-FaceKit",
     ),
     Asset(
+        "FLAME",
+        ("generic_model.pkl",),
+        "a head with joints for jaw and eyes: python -m renderer.import_model flame",
+        "the download's own, after registration: CC BY 4.0, or Max Planck's for research",
+        "https://flame.is.tue.mpg.de (FLAME 2020; flame2023.pkl of FLAME 2023 does as well)",
+    ),
+    Asset(
+        "FLAME's landmarks",
+        ("landmark_embedding.npy",),
+        "the 68 landmarks on FLAME's mesh: python -m renderer.import_model flame --landmarks",
+        "research only, no commercial use",
+        "https://github.com/yfeng95/DECA (data/landmark_embedding.npy)",
+    ),
+    Asset(
+        "FLAME's texture space",
+        ("FLAME_texture.npz",),
+        "its colours: python -m renderer.import_model flame --texture",
+        "CC BY-NC-SA 4.0, after registration",
+        "https://flame.is.tue.mpg.de",
+    ),
+    Asset(
         "Basel Face Model 2009",
         ("01_MorphableModel.mat",),
         "shape and colour of the reference's face: python -m renderer.import_model bfm09",

@@ -13,6 +13,7 @@ import numpy as np
 
 from renderer.files import save_npz
 from renderer.layout import CoefficientLayout
+from renderer.skeleton import Skeleton
 from renderer.texture_map import TextureMap
 
 FORMAT = "discoface_tf2 face model, version 1"
@@ -20,7 +21,10 @@ FORMAT = "discoface_tf2 face model, version 1"
 
 @dataclass(frozen=True, eq=False)
 class FaceModel:
-    """A linear model of face shape and colour: mean + basis · coefficients.
+    """A linear model of face shape and colour: mean + basis · coefficients; and joints, if it has a skeleton.
+
+    A skeleton's joints turn by the last expression coefficients. For whoever adds up bases without turning joints, the
+    columns of expression_basis for them hold the first order (`renderer.skeleton.first_order`).
 
     Units: decimetres, y up, z to the camera, so x points to the picture's right (the person's left); colours are RGB in
     0-255. V vertices, F triangles, S shape, T texture and E expression components. Coefficients multiply the bases
@@ -51,6 +55,7 @@ class FaceModel:
     manifest: dict[str, object] = field(default_factory=dict)  # whatever else the importer wants remembered
     texture_map: TextureMap | None = None  # the same albedo over uv, finer than the vertices; of the same components
     welded: np.ndarray | None = None  # [V] int32: the vertex whose normal each has; seams of uv double vertices
+    skeleton: Skeleton | None = None  # `renderer.geometry` turns it
     extras: Mapping[str, np.ndarray] = field(default_factory=dict)  # further arrays that an importer keeps, by name
 
     def __post_init__(self) -> None:
@@ -81,6 +86,13 @@ class FaceModel:
                 f"face model {self.name!r}: texture_map should have {layout.texture} components. "
                 f"Received: {self.texture_map.components}"
             )
+        if self.skeleton is not None:
+            joined, turned = len(self.skeleton.weights), self.skeleton.rotations
+            if joined != vertices or turned > layout.expression:
+                raise ValueError(
+                    f"face model {self.name!r}: skeleton should have {vertices} vertices, and units for at most "
+                    f"{layout.expression} expression coefficients. Received: {joined} and {turned}"
+                )
         numbers = {"triangles": vertices, "landmarks": vertices, "region": len(self.region_names)}
         if self.welded is not None:
             if self.welded.shape != (vertices,):
@@ -112,6 +124,12 @@ class FaceModel:
             raise ValueError(f"face model {self.name!r} has regions {self.region_names}. Received: {sorted(unknown)}")
         return np.isin(self.region, [self.region_names.index(name) for name in names])
 
+    @property
+    def one_way_expressions(self) -> np.ndarray:
+        """[E] bool: expressions, by their names in the manifest's `one_way`, whose negative no face can show."""
+        names = self.manifest.get("one_way")
+        return np.array([isinstance(names, list) and name in names for name in self.expression_names], bool)
+
     def checksum(self) -> str:
         """SHA-256 over the arrays in field order: two models with the same checksum draw the same pictures."""
         digest = hashlib.sha256()
@@ -124,7 +142,11 @@ class FaceModel:
         arrays = {f"{_EXTRA}{name}": self.extras[name] for name in sorted(self.extras)}
         if self.texture_map is not None:
             arrays |= {"texture_map_mean": self.texture_map.mean, "texture_map_basis": self.texture_map.basis}
-        return arrays if self.welded is None else {**arrays, "welded": self.welded}
+        if self.welded is not None:
+            arrays["welded"] = self.welded
+        if self.skeleton is not None:
+            arrays |= {f"{_SKELETON}{key}": getattr(self.skeleton, key) for key in _SKELETON_ARRAYS}
+        return arrays
 
     def save(self, path: str | Path) -> None:
         """Writes one `.npz` (no pickles) with a JSON manifest: source, licence, sizes, units, names, checksum."""
@@ -143,6 +165,8 @@ class FaceModel:
 
 
 _EXTRA = "extra."  # before the names of extras in the file
+_SKELETON = "skeleton."  # before the names of a skeleton's arrays
+_SKELETON_ARRAYS = tuple(f.name for f in fields(Skeleton))
 _ARRAYS = tuple(f.name for f in fields(FaceModel) if f.type == "np.ndarray")
 _TEXTS = ("name", "source", "licence", "region_names", "shape_names", "texture_names", "expression_names")
 
@@ -183,6 +207,8 @@ def load_face_model(source: str | Path = "builtin") -> FaceModel:
     try:
         if "texture_map_mean" in optional or "texture_map_basis" in optional:
             values["texture_map"] = TextureMap(optional["texture_map_mean"], optional["texture_map_basis"])
+        if any(key.startswith(_SKELETON) for key in optional):
+            values["skeleton"] = Skeleton(**{key: optional[f"{_SKELETON}{key}"] for key in _SKELETON_ARRAYS})
         values["extras"] = {key[len(_EXTRA) :]: array for key, array in optional.items() if key.startswith(_EXTRA)}
         model = FaceModel(**values, welded=optional.get("welded"), manifest=extra)
     except KeyError as error:
@@ -198,11 +224,12 @@ def load_face_model(source: str | Path = "builtin") -> FaceModel:
     return model
 
 
-_KINDS = {"triangles": "i", "landmarks": "i", "region": "i", "face_triangles": "b", "welded": "i"}  # others: floats
+_KINDS = {"triangles": "i", "landmarks": "i", "region": "i", "face_triangles": "b", "welded": "i",
+          f"{_SKELETON}parents": "i"}  # fmt: skip  # others: floats
 
 
 def _is_optional(key: str) -> bool:
-    return key in ("texture_map_mean", "texture_map_basis", "welded") or key.startswith(_EXTRA)
+    return key in ("texture_map_mean", "texture_map_basis", "welded") or key.startswith((_EXTRA, _SKELETON))
 
 
 def _member(stored: Any, key: str) -> np.ndarray:

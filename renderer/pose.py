@@ -25,6 +25,19 @@ def rotate(points: tf.Tensor, rotation: tf.Tensor) -> tf.Tensor:
     return tf.matmul(points, rotation, transpose_b=True)
 
 
+def axis_angle_matrix(turns: tf.Tensor) -> tf.Tensor:
+    """Rotation matrices [..., 3, 3] of axis-angles `turns` [..., 3], radians times a unit axis (Rodrigues).
+
+    R = I + sin θ / θ · K + ½ (sin ½θ / ½θ)² · K², K = [turns]×. The gradient is finite at no turn, too.
+    """
+    x, y, z = tf.unstack(turns, axis=-1)
+    zero = tf.zeros_like(x)
+    cross = tf.reshape(tf.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1), tf.concat([tf.shape(turns), [3]], 0))
+    angle = tf.sqrt(tf.maximum(tf.reduce_sum(tf.square(turns), -1), 1e-12))[..., None, None]
+    first, second = tf.sin(angle) / angle, 0.5 * tf.square(tf.sin(angle / 2) / (angle / 2))
+    return tf.eye(3, dtype=turns.dtype) + first * cross + second * tf.matmul(cross, cross)
+
+
 def looking_from(directions: tf.Tensor) -> tf.Tensor:
     """[B, 3, 3] rotations that bring each of the unit `directions` [B, 3] to the z axis."""
     steep = tf.abs(directions[:, 1:2]) > 0.9

@@ -71,11 +71,12 @@ def preview_coefficients(face_model: FaceModel, seed: int = 0, identities: int =
     add("mean face")
     for number, person in enumerate(people[1:], 1):
         add(f"identity {number}", **person)
+    rotations = 0 if face_model.skeleton is None else face_model.skeleton.rotations
     for number, name in enumerate(face_model.expression_names):
         activation = np.zeros(layout.expression, np.float32)
-        # activations are 1 when full and spread less; other coefficients, as Basel's, are normal
+        # activations are 1 when full and spread less; other coefficients, as Basel's, are normal, and so are angles
         spread = float(face_model.expression_std[number])
-        activation[number] = 1.0 if spread < 1.0 else 2.5 * spread
+        activation[number] = 1.0 if spread < 1.0 and number < layout.expression - rotations else 2.5 * spread
         if corrects.get(name) in face_model.expression_names:  # means nothing without the action that it corrects
             activation[face_model.expression_names.index(corrects[name])] = 1.0
             name = f"{corrects[name]} + {name}"
@@ -84,6 +85,7 @@ def preview_coefficients(face_model: FaceModel, seed: int = 0, identities: int =
         mixed = rng.normal(0, face_model.expression_std).astype(np.float32)
         if face_model.manifest.get("activations") == "one-way":  # a few at a time, and never less than none
             mixed = np.abs(mixed) * (rng.random(mixed.shape) < 0.2)
+        mixed = np.where(face_model.one_way_expressions, np.abs(mixed), mixed)
         add("a random expression", expression=mixed)
     for number, (name, degrees) in enumerate(_POSES.items()):
         add(name, angles=np.radians(degrees), **(people[number % 3 + 1] if number >= 4 else people[1]))

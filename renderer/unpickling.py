@@ -113,23 +113,45 @@ class Dtype:
         return np.frombuffer(content, self.dtype).reshape(shape, order="F" if fortran else "C")
 
 
+class Objects:
+    """numpy's dtype of Python objects."""
+
+    def __setstate__(self, state: Any) -> None:
+        if type(state) is not tuple or state[1:] != ("|", None, None, None, -1, -1, 63):
+            raise RefusedError("a numpy dtype that is not of plain objects")
+
+
 class Array:
     """A numpy array of a file; None until its state is there."""
 
     value: np.ndarray | None = None
+    encode: Callable[[str, str], bytes] | None = None  # of the texts that Python 2's bytes become
 
     def __setstate__(self, state: Any) -> None:
         # (version, shape, dtype, in Fortran's order, bytes)
-        if type(state) is not tuple or len(state) != 5 or type(state[2]) is not Dtype or self.value is not None:
+        kinds = (Dtype, Objects)
+        if type(state) is not tuple or len(state) != 5 or type(state[2]) not in kinds or self.value is not None:
             raise RefusedError("a numpy array that is not of plain numbers")
-        shape = state[1]
-        if type(shape) is not tuple or len(shape) > 8 or any(type(n) is not int or n < 1 for n in shape):
+        shape, content = state[1], state[4]
+        if type(shape) is not tuple or len(shape) > 8 or any(type(n) is not int or n < 0 for n in shape):
             raise RefusedError("a numpy array without a shape")
-        self.value = state[2].array(state[4], shape, state[3] is True)
+        if type(state[2]) is Objects:
+            if type(content) is not list or len(content) != math.prod(shape):
+                raise RefusedError("a numpy array of objects that are not listed")
+            self.value = np.empty(len(content), object)
+            for place, item in enumerate(content):  # one by one: numpy would look into lists
+                self.value[place] = item
+            return
+        if type(content) is str and self.encode is not None:
+            content = self.encode(content, "latin1")
+        self.value = state[2].array(content, shape, state[3] is True)
 
 
-def numpy_names(size: int) -> dict[tuple[str, str], Callable[..., Any]]:
-    """What numpy's names mean in a file of `size` bytes: arrays of plain numbers become an `Array` each."""
+def numpy_names(size: int, objects: bool = False) -> dict[tuple[str, str], Callable[..., Any]]:
+    """What numpy's names mean in a file of `size` bytes: arrays of plain numbers become an `Array` each.
+
+    With `objects` those of Python objects do as well, of what the file makes with the other names of the table.
+    """
     budget = size + _SLACK
 
     def encode(text: object, encoding: object, *more: object) -> bytes:
@@ -145,7 +167,12 @@ def numpy_names(size: int) -> dict[tuple[str, str], Callable[..., Any]]:
     def reconstruct(kind: object, *_: object) -> Array:
         if kind is not Array:
             raise RefusedError("an array that is not numpy's ndarray")
-        return Array()
+        array = Array()
+        array.encode = encode
+        return array
+
+    def dtype_of(code: object, *more: object) -> Dtype | Objects:
+        return Objects() if type(code) is str and code in ("O", "O4", "O8") else Dtype(code, *more)
 
     def scalar(dtype: object, content: object, *_: object) -> Array:
         if type(dtype) is not Dtype:
@@ -156,7 +183,7 @@ def numpy_names(size: int) -> dict[tuple[str, str], Callable[..., Any]]:
 
     names: dict[tuple[str, str], Callable[..., Any]] = {
         ("numpy", "ndarray"): Array,
-        ("numpy", "dtype"): Dtype,
+        ("numpy", "dtype"): dtype_of if objects else Dtype,
         ("_codecs", "encode"): encode,
     }
     for room in ("core", "_core"):  # numpy 2 has another name for the room that these two live in

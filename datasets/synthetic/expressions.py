@@ -132,7 +132,8 @@ class ExpressionDistribution:
         """
         units, size = _units(model.expression_names), model.layout.expression
         if not any(ACTIONS.intersection(unit.actions) for unit in units):
-            return (np.clip(rng.normal(size=size), -3, 3) * model.expression_std).astype(np.float32)
+            values = np.clip(rng.normal(size=size), -3, 3) * model.expression_std
+            return np.where(model.one_way_expressions, np.abs(values), values).astype(np.float32)
         one_way = model.manifest.get("activations") == "one-way"
         strengths, sides = self._strengths(rng)
         looks = self._looks(rng, angles)

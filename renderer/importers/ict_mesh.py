@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from renderer.importers.reading import Mesh, read_obj, read_obj_vertices
+from renderer.landmarks import offset_to_standard
 
 VERTICES, FACES = 26719, 26384
 _CENTIMETRES = 10.0  # in a decimetre
@@ -31,9 +32,6 @@ PARTS = {
     "lashes_right": (26035, 26718),
 }
 _NARROW_FACE = 6705  # last vertex of the narrow face area: no ears, no neck
-# Where eyes, nose tip and corners of the mouth lie in the renderer's frame, that of the standard 68 landmarks: y, z.
-_PLACE = {"eyes": (0.297, 0.155), "nose": (-0.046, 0.552), "mouth": (-0.381, 0.223)}
-_LANDMARKS = {"eyes": range(36, 48), "nose": range(30, 31), "mouth": (48, 54)}
 _SHEETS, _LASH_ROWS, _LASH_COLUMNS = 6, 6, 19
 _TILES = 7  # squares of texture coordinates in a row
 
@@ -115,10 +113,7 @@ def read_head(source: Path, lashes: bool = True) -> Head:
 
 def _placed(vertices: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """`vertices` [V, 3] in decimetres with eyes, nose and mouth where the camera expects them, and the move."""
-    points = vertices[landmarks] / _CENTIMETRES
-    wanted = np.array([_PLACE[name] for name in _PLACE])
-    found = np.array([points[list(_LANDMARKS[name]), 1:].mean(0) for name in _PLACE])
-    move = np.array([-points[[36, 45], 0].mean(), *(wanted - found).mean(0)])
+    move = offset_to_standard(vertices[landmarks] / _CENTIMETRES)
     return vertices / _CENTIMETRES + move, move
 
 

