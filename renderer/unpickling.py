@@ -21,7 +21,8 @@ import numpy as np
 _OUTSIDE = {"PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER"}
 _PUTS = {"PUT", "BINPUT", "LONG_BINPUT"}
 _TUPLES = {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET"}
-_MOST_TUPLES = 10_000  # a released network has some thousand; hashing deeply nested ones would exhaust the stack of C
+_GETS = {"GET", "BINGET", "LONG_BINGET"}
+_MOST_IN_TUPLE = 1_000  # the states of arrays have some ten
 _LIMIT = 4 << 30  # bytes of a file
 _DTYPES = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
 _SLACK = 1 << 20  # bytes that texts may become beyond the file's own length
@@ -203,16 +204,40 @@ def kind_of(item: object) -> str:
 
 
 def _check_instructions(content: bytes) -> None:
-    """Takes the file apart without running it: its instructions are whole, stay within it, and nest within reason."""
-    puts, tuples = 0, 0
+    """Takes the file apart without running it: its instructions are whole, stay within it, and nest within reason.
+
+    Python hashes a tuple by all that is in it, however often the same tuple is in there twice: so its size is counted
+    that way, on a stack of sizes instead of items.
+    """
+    stack: list[int] = []
+    marks: list[int] = []
+    memo: dict[object, int] = {}
     for opcode, argument, position in pickletools.genops(content):
-        if opcode.name in _OUTSIDE:
+        name, before = opcode.name, opcode.stack_before
+        if name in _OUTSIDE:
             what = f" {argument!a}"[:120] if isinstance(argument, str) else ""
-            raise RefusedError(f"the instruction {opcode.name}{what} at byte {position}. Nothing in the file was run")
-        tuples += opcode.name in _TUPLES
-        if tuples > _MOST_TUPLES:
-            raise RefusedError(f"more than {_MOST_TUPLES:,} tuples")
-        if opcode.name in _PUTS:  # they are numbered in order, and Python's machine makes room for the highest number
-            puts += 1
-            if not isinstance(argument, int) or not 0 <= argument <= puts:
-                raise RefusedError(f"item {argument} is put down at byte {position}, out of order")
+            raise RefusedError(f"the instruction {name}{what} at byte {position}. Nothing in the file was run")
+        if name == "MARK":
+            marks.append(len(stack))
+            continue
+        size = 1
+        if name in _GETS:
+            size = memo.get(argument, 1)
+        elif name == "MEMOIZE" or name in _PUTS:
+            # They are numbered in order, and Python's machine makes room for the highest number.
+            number = len(memo) if name == "MEMOIZE" else argument
+            if not isinstance(number, int) or not 0 <= number <= len(memo) + 1:
+                raise RefusedError(f"item {number} is put down at byte {position}, out of order")
+            memo[number] = stack[-1]
+            continue
+        if pickletools.markobject in before:
+            start = marks.pop() - before.index(pickletools.markobject)
+        else:
+            start = len(stack) - len(before)
+        if start < 0:
+            raise IndexError(f"too few items at byte {position}")
+        if name in _TUPLES:
+            size += sum(stack[start:])
+            if size > _MOST_IN_TUPLE:
+                raise RefusedError(f"a tuple of more than {_MOST_IN_TUPLE:,} items within each other")
+        stack[start:] = [size] * len(opcode.stack_after)

@@ -162,7 +162,8 @@ ENCODE = b"c_codecs\nencode\n"
         (b"R.", "damaged, or another kind of file"),
         (b"t.", "damaged, or another kind of file"),
         (b"K\x01r\xff\xff\xff\x7f.", "item 2147483647 is put down at byte 4, out of order"),  # 16 GiB of room for it
-        (b"}K\x01" + b"\x85" * 300_000 + b"Ns.", "more than 10,000 tuples"),  # hashing them would end the process
+        (b"}K\x01" + b"\x85" * 300_000 + b"Ns.", "a tuple of more than 1,000 items"),  # hashing it ends the process
+        (b"}K\x01\x85" + b"q\x00h\x00\x86" * 40 + b"Ns.", "a tuple of more than 1,000 items"),  # … or take for ever
         (b"\x96" + b"\xff" * 7 + b"\x7f.", "damaged, or another kind of file"),  # room for 2^63 bytes
         (b"\x97.", "the instruction NEXT_BUFFER"),
         (b"K\x01.", "expected three networks"),
