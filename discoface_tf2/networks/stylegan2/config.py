@@ -80,9 +80,9 @@ def config_from_dict(kind: type[Config], options: MappingType[str, Any]) -> Conf
     return kind(**options)
 
 
-def build_generator(config: NetworkConfig, *, dtype: str = "float32", seed: int = 0) -> Generator:
-    """A generator with weights drawn from `seed`. `dtype` is `float32` or `mixed_bfloat16`."""
-    mapping = Mapping(
+def build_mapping(config: NetworkConfig, seed: int = 0) -> Mapping:
+    """The mapping network, in float32: a small part of the time, and coefficients deserve more than 8 bits."""
+    return Mapping(
         config.mapping_layers,
         config.mapping_width,
         config.w_dim,
@@ -90,11 +90,15 @@ def build_generator(config: NetworkConfig, *, dtype: str = "float32", seed: int 
         normalize_input=config.normalize_input,
         scale_input=config.scale_input,
         seed=seed,
-        dtype="float32",  # a small part of the time, and coefficients deserve more than 8 bits
+        dtype="float32",
         name="mapping",
     )
+
+
+def build_generator(config: NetworkConfig, *, dtype: str = "float32", seed: int = 0) -> Generator:
+    """A generator with weights drawn from `seed`. `dtype` is `float32` or `mixed_bfloat16`."""
     synthesis = Synthesis(config.channels, config.w_dim, seed=seed, dtype=dtype, name="synthesis")
-    generator = Generator(mapping, synthesis, dtype=dtype, name="generator")
+    generator = Generator(build_mapping(config, seed), synthesis, dtype=dtype, name="generator")
     generator.build((None, config.input_size))
     return generator
 

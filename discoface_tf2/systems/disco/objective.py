@@ -31,6 +31,7 @@ from discoface_tf2.sampling import (
 )
 from discoface_tf2.systems.base import Batch, Objective, Penalty, Terms, Update, gradients
 from discoface_tf2.systems.disco.imitation import Imitation
+from discoface_tf2.systems.stylegan import logit_terms
 from renderer import FaceRenderer
 
 MEAN_PATH_LENGTH = "mean_path_length"
@@ -135,10 +136,7 @@ class DiscoObjective(Objective):
             "generator": gradients(tape, weighted, self.generator),
             "discriminator": gradients(tape, terms["discriminator"], self.discriminator),
         }
-        terms["logits_real"], terms["logits_fake"] = mean(real_logits[:, 0]), mean(fake_logits[:, 0])
-        if self.config.ada_target:
-            terms["ada_rt"] = mean(tf.sign(real_logits[:, 0]))
-        return terms, updates
+        return terms | logit_terms(self.config, mean, real_logits, fake_logits), updates
 
     # ---- lazy penalties ---------------------------------------------------------------------------------------------
 

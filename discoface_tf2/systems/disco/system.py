@@ -13,7 +13,8 @@ import tensorflow as tf
 from discoface_tf2.config import TrainingConfig
 from discoface_tf2.networks import stylegan1, stylegan2
 from discoface_tf2.networks.stylegan2.synthesis import FIXED_NOISE
-from discoface_tf2.systems.base import Architecture, FaceGenerator, Networks, System, Tools, adam, imitation_adam
+from discoface_tf2.systems import stylegan
+from discoface_tf2.systems.base import Architecture, FaceGenerator, Networks, System, Tools
 from discoface_tf2.systems.disco.config import DiscoConfig
 from discoface_tf2.systems.disco.objective import MEAN_PATH_LENGTH, DiscoObjective
 from renderer import FaceModel
@@ -70,29 +71,15 @@ class DiscoSystem(System):
     def network_sizes(self, config: DiscoConfig, layout: CoefficientLayout) -> stylegan2.NetworkConfig:
         """StyleGAN2 on λ and noise side by side."""
         return stylegan2.NetworkConfig(
-            resolution=config.resolution,
             input_size=layout.lambda_size + config.noise_dim,
-            channel_base=config.channel_base,
-            channel_max=config.channel_max,
-            mapping_layers=config.mapping_layers,
-            mapping_width=config.mapping_width,
-            w_dim=config.mapping_width,
-            mapping_lr_multiplier=config.mapping_lr_multiplier,
             scale_input=config.standardize_input,
+            **stylegan.network_options(config),
         )
 
     def optimizers(self, config: DiscoConfig) -> dict[str, tuple[str, keras.optimizers.Optimizer]]:
         """The generator's, the discriminator's, and the generator's while it imitates alone."""
-        rate = config.generator_learning_rate or config.learning_rate
         interval = config.pl_interval if config.pl_weight else 0
-        found = {
-            "generator": ("generator", adam(rate, config.beta_2, interval)),
-            "discriminator": ("discriminator", adam(config.learning_rate, config.beta_2, config.r1_interval)),
-        }
-        if config.stage == 1 and config.imitate_kimg:
-            steps = round(config.imitate_kimg * 1000 / config.batch_size)
-            found["imitate"] = ("generator", imitation_adam(config.imitate_learning_rate or rate, config.beta_2, steps))
-        return found
+        return stylegan.optimizers(config, interval, config.imitate_kimg if config.stage == 1 else 0.0)
 
     def variables(self, config: DiscoConfig) -> dict[str, tf.Variable]:
         """The mean path length: 0 to begin with, as in StyleGAN2; negative where the networks' own is not known."""

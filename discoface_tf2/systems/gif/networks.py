@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from discoface_tf2.networks.stylegan2 import Discriminator, Generator, Mapping, NetworkConfig, Synthesis
+from discoface_tf2.networks.stylegan2 import Discriminator, Generator, NetworkConfig, Synthesis
 from discoface_tf2.networks.stylegan2 import build_discriminator as build_stylegan2_discriminator
-from discoface_tf2.networks.stylegan2.config import config_from_dict
+from discoface_tf2.networks.stylegan2.config import build_mapping, config_from_dict
 from discoface_tf2.networks.stylegan2.layers import child_seed
 from discoface_tf2.networks.stylegan2.synthesis import SynthesisLayer
 from discoface_tf2.systems.gif.config import CONDITIONS
@@ -171,20 +171,10 @@ def pyramid(renders: tf.Tensor, sizes: list[int]) -> Conditions:
 
 def build_generator(config: GifNetworkConfig, *, dtype: str = "float32", seed: int = 0) -> GifGenerator:
     """A generator with weights sampled from `seed`. `dtype` is `float32` or `mixed_bfloat16`."""
-    mapping = Mapping(
-        config.mapping_layers,
-        config.mapping_width,
-        config.w_dim,
-        lr_multiplier=config.mapping_lr_multiplier,
-        normalize_input=config.normalize_input,
-        seed=seed,
-        dtype="float32",
-        name="mapping",
-    )
     kinds = {0: Synthesis, 3: NormalsOrTextureSynthesis, 6: ConditionedSynthesis}
     kind = kinds[CHANNELS[config.condition]]
     synthesis = kind(config.channels, config.w_dim, seed=seed, dtype=dtype, name="synthesis")
-    generator = GifGenerator(mapping, synthesis, dtype=dtype, name="generator")
+    generator = GifGenerator(build_mapping(config, seed), synthesis, dtype=dtype, name="generator")
     generator.condition = config.condition
     generator.build((None, config.input_size))
     return generator

@@ -14,6 +14,7 @@ from discoface_tf2.sampling import AUGMENT_FAKES, AUGMENT_R1, AUGMENT_REALS, STY
 from discoface_tf2.systems.base import Batch, Objective, Penalty, Update, gradients
 from discoface_tf2.systems.gif.renders import ConditionRenderer, chosen
 from discoface_tf2.systems.gif.texture import TextureSpace, interpolated, pairs, texture_distance
+from discoface_tf2.systems.stylegan import logit_terms
 
 _TABLE = 0x6749  # keeps the styles of training images apart from all other random numbers
 
@@ -115,10 +116,7 @@ class GifObjective(Objective):
             "generator": gradients(tape, weighted, self.generator),
             "discriminator": gradients(tape, terms["discriminator"], self.discriminator),
         }
-        terms["logits_real"], terms["logits_fake"] = mean(real_logits[:, 0]), mean(fake_logits[:, 0])
-        if self.config.ada_target:
-            terms["ada_rt"] = mean(tf.sign(real_logits[:, 0]))
-        return terms, updates
+        return terms | logit_terms(self.config, mean, real_logits, fake_logits), updates
 
     def _r1(self, batch: Batch) -> Update:
         """The penalty on the gradient by the image alone, not by the renders."""

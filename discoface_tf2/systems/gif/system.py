@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from discoface_tf2.config import TrainingConfig
-from discoface_tf2.systems.base import Architecture, FaceGenerator, System, adam, imitation_adam
+from discoface_tf2.systems import stylegan
+from discoface_tf2.systems.base import Architecture, FaceGenerator, System
 from discoface_tf2.systems.gif.config import GifConfig
 from discoface_tf2.systems.gif.networks import GifNetworkConfig, build_discriminator, build_generator
 from discoface_tf2.systems.gif.objective import GifObjective
@@ -51,31 +52,15 @@ class GifSystem(System):
 
     def network_sizes(self, config: GifConfig, layout: CoefficientLayout) -> GifNetworkConfig:
         """StyleGAN2 on a style, with a net for the renders per layer."""
-        rest: dict[str, Any] = dict(
-            resolution=config.resolution,
-            channel_base=config.channel_base,
-            channel_max=config.channel_max,
-            mapping_layers=config.mapping_layers,
-            mapping_width=config.mapping_width,
-            w_dim=config.mapping_width,
-            mapping_lr_multiplier=config.mapping_lr_multiplier,
-            condition=config.condition,
-        )
         extra = layout.lambda_size if config.condition == "vector" else 0
-        return GifNetworkConfig(input_size=config.noise_dim + extra, **rest)
+        return GifNetworkConfig(
+            input_size=config.noise_dim + extra, condition=config.condition, **stylegan.network_options(config)
+        )
 
     def optimizers(self, config: GifConfig) -> dict[str, tuple[str, keras.optimizers.Optimizer]]:
         """The generator's, the discriminator's, and the generator's while it imitates alone."""
-        rate = config.generator_learning_rate or config.learning_rate
         interval = config.texture_interval if config.weights.texture and config.texture_interval > 1 else 0
-        found = {
-            "generator": ("generator", adam(rate, config.beta_2, interval)),
-            "discriminator": ("discriminator", adam(config.learning_rate, config.beta_2, config.r1_interval)),
-        }
-        if config.imitate_kimg:
-            steps = round(config.imitate_kimg * 1000 / config.batch_size)
-            found["imitate"] = ("generator", imitation_adam(config.imitate_learning_rate or rate, config.beta_2, steps))
-        return found
+        return stylegan.optimizers(config, interval, config.imitate_kimg)
 
     def objective(self, *args: Any) -> GifObjective:
         """See `objective`."""
