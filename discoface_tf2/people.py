@@ -83,7 +83,7 @@ class People:
         yaw: float | None = None,
         pitch: float | None = None,
         roll: float | None = None,
-        expression: Mapping[str, float] | None = None,
+        expression: Mapping[str, float] | People | np.ndarray | None = None,
         light: str | LightSetup | None = None,
         **factors: People | np.ndarray,
     ) -> People:
@@ -92,7 +92,8 @@ class People:
         Args:
             yaw, pitch, roll: degrees, as in `renderer.render`: positive yaw turns the face to the picture's right,
                 positive pitch bows the head, positive roll turns it counter-clockwise.
-            expression: movements by name, 0 at rest and 1 full; the others stay. `{}` changes nothing.
+            expression: movements by name, 0 at rest and 1 full, and the others stay; or that of other People; or an
+                array of it.
             light: such as "left" or "top=0.5@#ffd0a0,ambient=0.3": see `renderer.lights`.
             factors: `identity`, `lighting`, `pose` or `noise` of other People, or arrays [N, size] or [size] of it
                 (pose in degrees).
@@ -100,6 +101,8 @@ class People:
         Raises:
             ValueError: for an unknown name, or when names are given and there is no face model.
         """
+        if isinstance(expression, (People, np.ndarray)):
+            factors, expression = {**factors, "expression": expression}, None
         named = bool(expression) or light is not None
         if named and self.face_model is None:
             raise ValueError("with_: expressions and lights by name need the face model: load(…, face_model=…)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def write_pictures(
     """
     folder = Path(folder)
     faces = model.faces  # what it lacks is said before anything is made
-    _claim(folder, options, model)
+    claim(folder, options.to_dict(), model)
     _write_coefficients(folder / COEFFICIENTS, options, model)
     missing = [k for k in range(options.count) if not image_path(folder, k).is_file()]
     if missing:
@@ -66,10 +66,11 @@ def image_path(folder: Path, index: int) -> Path:
     return folder / f"{index:05d}.png"
 
 
-def _claim(folder: Path, options: GenerationOptions, model: Model) -> None:
-    """Notes the options in the folder, or checks that they are those noted."""
+def claim(folder: Path, options: Mapping[str, Any], model: Model) -> None:
+    """Notes the options in the folder, or checks that they are those noted. Raises ValueError with the difference."""
+    plain = json.loads(json.dumps(options))  # tuples become lists, as they will when read back
     ours: dict[str, Any] = {
-        **options.to_dict(),
+        **plain,
         "model": str(model.folder),
         "weights": digest(model.folder / WEIGHTS),
         "vae": digest(*(model.vae_dir / short / VAE_WEIGHTS for short in ABBREVIATIONS.values())),

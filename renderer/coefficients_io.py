@@ -15,7 +15,7 @@ from renderer.mat_file import read_mat
 KEY = "coeff"
 SUFFIXES = (".json", ".jsonl", ".mat", ".npz")
 # What else generate_images.py writes beside the coefficients of an image.
-_IGNORED = ("file", "subject", "variation", "noise")
+_IGNORED = ("file", "label", "subject", "variation", "noise")
 _NAMED = (*GROUPS, "identity", "angles_radians", "angles_degrees")
 
 
