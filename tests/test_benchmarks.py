@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import train
-from benchmarks import contrast, framing, generation, original_network, photographs, scale, vae_samples
+from benchmarks import contrast, framing, generation, original_network, photographs, scale, systems, vae_samples
 from datasets.photographs.journal import FaceStatus, Status
 from datasets.photographs.report import write_report
 from discoface_tf2.systems.disco.config import DiscoConfig
@@ -51,6 +51,16 @@ def test_contrast_asks_for_what_train_has(tmp_path):
         configs[setting] = {name: getattr(args, name) for name in DiscoConfig.WEIGHT_FLAGS}
     assert configs["without"] == {**configs["with"], "w_exp_warp": 0.0, "w_gamma_change": 0.0}
     assert not any(configs["with"].values())  # the preset's
+
+
+def test_systems_asks_for_what_the_scripts_have(tmp_path):
+    plan = systems.commands(tmp_path, "builtin", 100, 1000)
+    for script, *flags in (command for part in ("disco", "gif") for command in plan[part]):
+        config = train.system_of(flags)
+        args = train.make_parser(config).parse_args(flags)
+        made = config.make(args.preset, args.stage, kimg=args.kimg)
+        assert script == "train.py" and made.resolution == 64 and args.system == config.SYSTEM
+    assert [part[-1][-1].rsplit("/")[-1] for part in (plan["disco"], plan["gif"])] == ["disco", "gif"]
 
 
 def test_contrast_prints_means_and_spreads():
