@@ -76,7 +76,7 @@ def test_vaes_and_perception_networks_note_their_face_model(tiny_face_model, oth
     Perception.new(layout, 32, **face_model_note(tiny_face_model)).save(tmp_path / "perception")
     perception = Perception.load(tmp_path / "perception")
     perception.require_face_model(tiny_face_model, "p")
-    with pytest.raises(ValueError, match=r"p: made for another face model: .*Train the networks on photographs"):
+    with pytest.raises(ValueError, match=r"p: made for another face model: .*Train the networks on images"):
         perception.require_face_model(other, "p")
 
 

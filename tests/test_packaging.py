@@ -85,6 +85,7 @@ def test_the_demo_takes_no_unfinished_step_as_done(tmp_path):
         "train.py --stage 2",
     ):
         assert step in planned
+    (tmp_path / "face_model.txt").touch()
     (tmp_path / "photographs.done").touch()
     planned = subprocess.run(plan, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "datasets.make_synthetic" not in planned and "vae.train" in planned

@@ -108,7 +108,7 @@ def test_train_takes_a_set_and_says_which_file(faces, tmp_path, capsys):
     arguments = ["--preset=demo64", f"--data={faces}", f"--vae_dir={tmp_path / 'nowhere'}", f"--out={tmp_path / 'run'}"]
     with pytest.raises(FileNotFoundError, match="nowhere"):
         train.main([*arguments, "--resolution=16"])
-    assert f"photographs: 18 of 16×16 from {faces / 'faces-r04.tfrecords'}\n" in capsys.readouterr().out
+    assert f"real images: 18 of 16×16 from {faces / 'faces-r04.tfrecords'}\n" in capsys.readouterr().out
     with pytest.raises(ValueError, match=r"at least 64 pixels\. The largest have 32"):
         train.main(arguments)
     assert not (tmp_path / "run").exists()

@@ -7,10 +7,11 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from discoface_tf2.perception import Perception, recipe
+from discoface_tf2.perception import Perception
 from discoface_tf2.perception.import_weights import FACE_MODEL, import_into, import_network, main
 from discoface_tf2.perception.pretrained import BASEL, Facenet, FaceParser, RNet
 from discoface_tf2.perception.pretrained.variables import read_variables
+from discoface_tf2.perception.training import run
 from renderer.layout import CoefficientLayout
 from tests.helpers.published import NARROW, made_up_variables, write_checkpoint, write_graph
 
@@ -201,7 +202,7 @@ def test_training_leaves_imported_networks_alone(checkpoints, tmp_path):
     import_into(tmp_path, "parsing", checkpoints["parsing"])
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(ValueError, match="holds imported networks, which stay"):
-        recipe._read_state(tmp_path, {})
+        run._read_state(tmp_path, {})
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 

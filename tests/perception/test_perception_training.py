@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from discoface_tf2.perception import Identity, Parsing, Perception, Reconstruction, evaluate
+from discoface_tf2.perception import Identity, Parsing, Perception, Reconstruction
+from discoface_tf2.perception.training import evaluate
 from discoface_tf2.perception.training.flip import mirror_matrix
 from discoface_tf2.perception.training.objectives import (
     IdentityObjective,

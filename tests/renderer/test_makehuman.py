@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
 
-from discoface_tf2.perception.mirror import mirror_matrix
+from discoface_tf2.perception.training.flip import mirror_matrix
 from renderer import import_model
 from renderer.face_model import load_face_model
 from renderer.makehuman.atlas import TILES, resample, texel_centres
