@@ -1,6 +1,6 @@
 """Does contrast keep the factors apart? Stage 2 with and without the losses of its pairs, from one stage 1.
 
-    python -m benchmarks.contrast --out runs/contrast             # about 40 minutes on 2 cores
+    python -m benchmarks.contrast --out runs/contrast             # about 75 minutes on 2 cores
     python -m benchmarks.contrast --out runs/contrast --kimg 10   # the same, cut short
 
 Made with the public commands, each skipped where it is done: synthetic images of 32 × 32, factor VAEs, two sets of
@@ -37,7 +37,11 @@ import numpy as np
 
 from discoface_tf2.files import write_json
 
-SETTINGS = {"without": ["--w_exp_warp=0", "--w_gamma_change=0"], "with": []}
+SETTINGS = {
+    "without": ["--w_exp_warp=0", "--w_gamma_change=0"],
+    "with": [],  # the preset's
+    "published": ["--w_exp_warp=10", "--w_gamma_change=10"],
+}
 VARIED = ("expression", "lighting", "pose")
 SMALL = ["--preset=synthetic64", "--resolution=32", "--channel_base=512", "--channel_max=32", "--mapping_layers=3",
          "--mapping_width=64", "--w_exp=0", "--dtype=mixed_bfloat16", "--image_kimg=5",
