@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def read_curves(runs: Sequence[Path]) -> Curves:
     for run in runs:
         folder = run / "tensorboard"
         points: dict[tuple[str, str], dict[int, float]] = {}
-        for file in sorted(folder.glob("events.out.tfevents.*")):
+        for file in sorted(folder.glob("events.out.tfevents.*"), key=_age):
             events = EventAccumulator(str(file), size_guidance={"tensors": 0})
             events.Reload()
             for tag in events.Tags()["tensors"]:
@@ -54,6 +55,11 @@ def read_curves(runs: Sequence[Path]) -> Curves:
             curves[term][phase] = np.concatenate([earlier, values])
         begin += max(max(line) for line in points.values()) / 1000
     return curves
+
+
+def _age(file: Path) -> list[tuple[int, str]]:
+    """Sorts event files as they were written: numbers in their names (time, process, counter) by value."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", file.name)]
 
 
 def running_mean(values: np.ndarray) -> np.ndarray:

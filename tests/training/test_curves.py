@@ -1,5 +1,7 @@
 """Curves of made-up runs: stages in a row, and parts done twice."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -44,3 +46,8 @@ def test_the_picture_and_what_is_said_without_a_run(tmp_path, capsys):
     assert np.asarray(Image.open(out).convert("L")).std() > 1
     with pytest.raises(FileNotFoundError, match="expected TensorBoard events"):
         curves.main([str(tmp_path / "none"), "--out", str(out)])
+
+
+def test_event_files_are_in_the_order_of_their_counters():
+    names = [f"events.out.tfevents.1795.host.77.{k}.v2" for k in (2, 9, 10, 100)]
+    assert sorted(map(Path, reversed(names)), key=curves._age) == list(map(Path, names))
