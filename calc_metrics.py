@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from discoface_tf2.face_model_option import add_face_model_option, require_face_model
+from discoface_tf2.face_model_option import add_face_model_option
 from discoface_tf2.generation_options import SAMPLES, TRUNCATION, VARIATION
 from renderer.command import begin
 from renderer.options import SEED, add_dry_run, print_options
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     protocol = Control(args.samples, args.variation, args.seed, args.truncation)
     model, perception = load(args.model, face_model=args.face_model), Perception.load(args.perception_dir)
-    require_face_model(args.face_model, model.layout, args.model, model.facts)
+    model.require_face_model()
     perception.require_layout(model.layout, args.perception_dir)
     theirs, ours = perception.face_model_checksum, model.facts.get("face_model_checksum")
     if theirs and ours and theirs != ours:

@@ -14,7 +14,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from discoface_tf2.face_model_option import add_face_model_option, require_face_model
+from discoface_tf2.face_model_option import add_face_model_option
 from discoface_tf2.generation_options import TRUNCATION
 from renderer.command import begin
 from renderer.options import add_dry_run, print_options
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from discoface_tf2.model import load
 
     model = load(args.model, face_model=args.face_model, vae_dir=args.vae_dir)
-    require_face_model(args.face_model, model.layout, args.model, model.facts)
+    model.require_face_model()
     difference = export_saved_model(args.out, model, truncation=args.truncation)
     print(f"{args.out}: SavedModel of {model.folder}; loaded back, its images differ by at most {difference:.2g}")
 

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from discoface_tf2.exact_options import ANGLES, Axis, ExactOptions, identities
-from discoface_tf2.face_model_option import add_face_model_option, require_face_model
+from discoface_tf2.face_model_option import add_face_model_option
 from discoface_tf2.generation_options import BATCH, VARYING, GenerationOptions
 from renderer.command import begin
 from renderer.options import add_dry_run, add_option, number, print_options, whole
@@ -117,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from discoface_tf2.model import load
 
     model = load(args.model, face_model=args.face_model, vae_dir=args.vae_dir)
-    require_face_model(args.face_model, model.layout, args.model, model.facts)
+    model.require_face_model()
     if exact is not None:
         from discoface_tf2.exact import write_exact
 

@@ -40,7 +40,7 @@ class Grid:
         rows, columns = options.rows, options.columns
         if rows is None and options.source is None and len(options.identities) > 1:
             rows = Axis("identity", options.identities)
-        starts = self._starts(options, model, rows, columns)
+        starts = self._starts(options, model, rows)
         parts: list[People] = []
         self.labels: list[list[str]] = []
         for name, people in starts:
@@ -64,9 +64,7 @@ class Grid:
             model.layout, parts[0].face_model,
         )  # fmt: skip
 
-    def _starts(
-        self, options: ExactOptions, model: Model, rows: Axis | None, columns: Axis | None
-    ) -> list[tuple[str, People]]:
+    def _starts(self, options: ExactOptions, model: Model, rows: Axis | None) -> list[tuple[str, People]]:
         """What the rows begin with, and its name."""
         if options.source is not None:
             faces = load_coefficients(options.source, model.layout)

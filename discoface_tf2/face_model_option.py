@@ -52,13 +52,14 @@ def require_same_face_model(
 
 def require_face_model(
     face_model: str | None, layout: CoefficientLayout, model: Path, facts: Mapping[str, Any] | None = None
-) -> None:
-    """Raises ValueError, with one line, where `model` has the coefficients `layout` and `face_model` has others.
+) -> FaceModel | None:
+    """The face model, which `model` was trained for. None asks for nothing, and gives None.
 
-    `facts` are what the snapshot noted of its run, with the checksum of its face model. None asks for nothing.
+    Raises ValueError, with one line, where `model` has the coefficients `layout` and `face_model` has others. `facts`
+    are what the snapshot noted of its run, with the checksum of its face model.
     """
     if face_model is None:
-        return
+        return None
     from renderer.face_model import load_face_model
 
     ours = load_face_model(face_model)
@@ -70,3 +71,4 @@ def require_face_model(
         )
     facts = facts or {}
     require_same_face_model(model, facts.get("face_model_checksum"), facts.get("face_model"), ours)
+    return ours

@@ -19,12 +19,12 @@ import keras
 import numpy as np
 
 from discoface_tf2 import model_io
-from discoface_tf2.face_model_option import require_same_face_model
+from discoface_tf2.face_model_option import require_face_model
 from discoface_tf2.generation import in_batches, sample_z, to_uint8
 from discoface_tf2.people import People
 from discoface_tf2.systems import find_system
 from discoface_tf2.systems.base import FaceGenerator, System
-from renderer.face_model import FaceModel, load_face_model
+from renderer.face_model import FaceModel
 from renderer.layout import CoefficientLayout
 from vae import FactorSampler
 
@@ -50,6 +50,7 @@ class Model:
     ) -> None:
         self.folder, self.manifest, self.generator = folder, manifest, generator
         self._face_model, self.vae_dir = face_model, vae_dir or folder / model_io.VAE
+        self.held: object = None  # what has to last as long as the model
 
     @property
     def system(self) -> System:
@@ -90,14 +91,14 @@ class Model:
                 f"{self.folder}: expected the .npz of the face model that it was trained for (--face_model). There is "
                 f"no file {source}"
             )
-        found = load_face_model(source)
-        if found.layout != self.layout:
-            raise ValueError(
-                f"{self.folder}: trained for another face model: its coefficients are {self.layout.to_dict()}, those "
-                f"of {source} are {found.layout.to_dict()}"
-            )
-        require_same_face_model(self.folder, self.facts.get("face_model_checksum"), self.facts.get("face_model"), found)
+        found = require_face_model(source, self.layout, self.folder, self.facts)
+        assert found is not None
         return found
+
+    def require_face_model(self) -> None:
+        """Raises what `face_model` does, where one was given: also a system that does not render is of one alone."""
+        if self._face_model is not None:
+            _ = self.face_model
 
     @functools.cached_property
     def faces(self) -> FaceGenerator:
@@ -170,10 +171,10 @@ def load(path: str | Path, *, face_model: str | None = None, vae_dir: str | Path
     Raises FileNotFoundError or ValueError, with one line that names the file, when it is missing or damaged.
     """
     if zipfile.is_zipfile(path):
-        with tempfile.TemporaryDirectory() as folder:
-            model = _load(unzipped(Path(path), Path(folder)), face_model, vae_dir, dtype)
-            _ = model.faces, model.sampler if vae_dir or (model.folder / model_io.VAE).is_dir() else None
-            return model
+        folder = tempfile.TemporaryDirectory()
+        model = _load(unzipped(Path(path), Path(folder.name)), face_model, vae_dir, dtype)
+        model.held = folder  # as long as the model: its files are read when they are needed
+        return model
     return _load(Path(path), face_model, vae_dir, dtype)
 
 
@@ -190,8 +191,8 @@ def unzipped(path: Path, folder: Path) -> Path:
             file.extractall(folder)  # it drops what would lie outside of the folder
     except (zipfile.BadZipFile, OSError) as error:
         raise ValueError(f"{path}: not a whole .zip ({error})") from None
-    found = sorted(folder.rglob(model_io.MANIFEST), key=lambda file: len(file.parts))
-    if not found:
+    found = next(folder.rglob(model_io.MANIFEST), None)
+    if found is None:
         raise ValueError(f"{path}: expected a snapshot with {model_io.MANIFEST} in it. There is none")
-    newest = found[-1].parent
-    return newest
+    snapshot = found.parent
+    return snapshot.parent.parent if snapshot.parent.name == "snapshots" else snapshot

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 # What a number is sampled for. Two purposes never share numbers.
 LATENT, PAIR_LATENT, LAYER_NOISE, PATH_LENGTH, AUGMENT_FAKES, AUGMENT_REALS, AUGMENT_R1, PATH_LATENT = range(8)
-STYLE, TEXTURE = 8, 9
+STYLE, TEXTURE, TEXTURE_PAIRS = 8, 9, 10
 
 
 def seed_for(seed: int, purpose: int, images_shown: tf.Tensor) -> tf.Tensor:

@@ -1,6 +1,7 @@
 """Images of exactly what is asked for: parsing, grids, films, what is beyond the training."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -108,6 +109,9 @@ def test_script(run, tmp_path, capsys):
     generate_images.main([*common, f"--coefficients={out / 'coefficients.jsonl'}", f"--out={again}"])
     for k, image in enumerate(images):
         assert np.abs(np.asarray(Image.open(again / f"{k:05d}.png")).astype(int) - image).max() <= 1
+    archive = shutil.make_archive(str(tmp_path / "model"), "zip", run)
+    generate_images.main(["--model", archive, "--truncation=1", "--yaw=-10", f"--out={tmp_path / 'zip'}"])
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "zip" / "00000.png")), images[0])
     capsys.readouterr()
     with pytest.raises(ValueError, match="there is no 'smlie'"):
         generate_images.main([*common, "--expression=smlie=1", f"--out={tmp_path / 'none'}"])

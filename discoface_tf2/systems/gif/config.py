@@ -26,6 +26,11 @@ class GifWeights:
         check_options(self)
 
 
+def judged(condition: str) -> str:
+    """The renders that the discriminator sees: those of the generator; beside a vector, both."""
+    return "both" if condition == "vector" else condition
+
+
 # A short run needs a mapping network that learns as fast as the rest, and a small R1 penalty: see disco's presets. The
 # texture loss is lazy there: every fourth step with four times its weight, for a fifth of the cost.
 _SHORT = dict(mapping_lr_multiplier=1.0, r1_gamma=1.0, texture_interval=4, texture_size=64, imitate_learning_rate=0.012,

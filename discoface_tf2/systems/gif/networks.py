@@ -14,7 +14,7 @@ from discoface_tf2.networks.stylegan2 import build_discriminator as build_styleg
 from discoface_tf2.networks.stylegan2.config import build_mapping, config_from_dict
 from discoface_tf2.networks.stylegan2.layers import child_seed
 from discoface_tf2.networks.stylegan2.synthesis import SynthesisLayer
-from discoface_tf2.systems.gif.config import CONDITIONS
+from discoface_tf2.systems.gif.config import CONDITIONS, judged
 from renderer.options import SWITCH, Choice, option
 
 CHANNELS = {"both": 6, "texture": 3, "normals": 3, "vector": 0}  # of the renders that the generator is given
@@ -31,11 +31,6 @@ class GifNetworkConfig(NetworkConfig):
     def inputs(self, lambda_size: int, noise_dim: int) -> int:
         """The style; with the condition "vector", the coefficients before it."""
         return noise_dim + (lambda_size if self.condition == "vector" else 0)
-
-    @property
-    def judged(self) -> str:
-        """The renders that the discriminator sees: those of the generator; beside a vector, both."""
-        return "both" if self.condition == "vector" else self.condition
 
     @classmethod
     def from_dict(cls, options: MappingType[str, Any]) -> GifNetworkConfig:
@@ -182,4 +177,6 @@ def build_generator(config: GifNetworkConfig, *, dtype: str = "float32", seed: i
 
 def build_discriminator(config: GifNetworkConfig, *, dtype: str = "float32", seed: int = 0) -> Discriminator:
     """A discriminator of images beside their renders [B, R, R, 3 + k], with weights sampled from `seed`."""
-    return build_stylegan2_discriminator(config, dtype=dtype, seed=seed, image_channels=3 + CHANNELS[config.judged])
+    return build_stylegan2_discriminator(
+        config, dtype=dtype, seed=seed, image_channels=3 + CHANNELS[judged(config.condition)]
+    )

@@ -10,8 +10,9 @@ import tensorflow as tf
 from discoface_tf2.losses import adversarial
 from discoface_tf2.losses.imitative import masked_l1_loss
 from discoface_tf2.losses.pixels import reduce_to, to_network_range
-from discoface_tf2.sampling import AUGMENT_FAKES, AUGMENT_R1, AUGMENT_REALS, STYLE, TEXTURE
+from discoface_tf2.sampling import AUGMENT_FAKES, AUGMENT_R1, AUGMENT_REALS, STYLE, TEXTURE, TEXTURE_PAIRS
 from discoface_tf2.systems.base import Batch, Objective, Penalty, Update, gradients
+from discoface_tf2.systems.gif.config import judged
 from discoface_tf2.systems.gif.renders import ConditionRenderer, chosen
 from discoface_tf2.systems.gif.texture import TextureSpace, interpolated, pairs, texture_distance
 from discoface_tf2.systems.stylegan import logit_terms
@@ -30,7 +31,7 @@ class GifObjective(Objective):
         self.renderer = self.render.renderer
         self.layout = self.renderer.layout
         self.imitate_size = min(config.imitate_resolution, config.resolution)
-        self.judged = "both" if config.condition == "vector" else config.condition
+        self.judged = judged(config.condition)
         self.space = TextureSpace(self.renderer, config.texture_size) if config.weights.texture else None
 
     def update(self, batch: Batch, phase: str) -> Update:
@@ -140,7 +141,7 @@ class GifObjective(Objective):
         rows = coefficients.shape[0]
         renders, _ = self.render(coefficients)
         style = tf.repeat(self.share.normal(STYLE, 1, config.noise_dim), rows, 0)
-        compared = pairs(self.share.seed(STYLE), rows)
+        compared = pairs(self.share.seed(TEXTURE_PAIRS), rows)
         with tf.GradientTape() as tape:
             fakes = self.generate(style, coefficients, renders)
             distance = self.share.mean(texture_distance(*self.space(fakes, coefficients), compared))
