@@ -57,5 +57,5 @@ def require_golden(model: Model) -> tuple[float, int]:
 
 
 def _draw(faces: FaceGenerator, coefficients: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    tensors = (tf.convert_to_tensor(array, tf.float32) for array in (coefficients, noise))
-    return to_uint8(faces.images(*tensors, _TRUNCATION).numpy())
+    coefficients, noise = (tf.convert_to_tensor(array, tf.float32) for array in (coefficients, noise))
+    return to_uint8(faces.images(coefficients, noise, _TRUNCATION).numpy())
