@@ -48,6 +48,12 @@ class Axis:
             values = tuple(_number(part, text) for part in rest.split(","))
         return cls(name, values)
 
+    def change(self, value: float | int | str) -> dict[str, Any]:
+        """What `People.with_` takes for a value of an angle, a movement or `light`."""
+        if self.name == "light":
+            return {"light": str(value)}
+        return {self.name: float(value)} if self.name in ANGLES else {"expression": {self.name: float(value)}}
+
     def label(self, value: float | int | str) -> str:
         """A value in words."""
         if self.name in ANGLES:
