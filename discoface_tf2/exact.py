@@ -157,9 +157,7 @@ def write_exact(
                 progress.update(len(images))
     shown = [[Image.open(image_path(folder, row * columns + k)) for k in range(min(columns, _SHOWN))]
              for row in range(min(len(grid.labels), _SHOWN))]  # fmt: skip
-    side = shown[0][0].width * -(-128 // shown[0][0].width)  # small images grow until a label fits under them
-    cells = [[image.resize((side, side), Image.Resampling.NEAREST) for image in line] for line in shown]
-    save_png(sheet(cells, [line[:_SHOWN] for line in grid.labels[:_SHOWN]]), folder / SHEET)
+    save_png(sheet(shown, [line[:_SHOWN] for line in grid.labels[:_SHOWN]], side=128), folder / SHEET)
     if video is not None:
         write_film(video, _frames(folder, len(grid.labels), columns), fps)
     return folder / SHEET

@@ -149,12 +149,11 @@ class Editor:
             names = ["aligned", "reconstruction", *(f"edit-{number:02d}" for number in range(len(edits)))]
             for name, picture in zip(names, pictures, strict=True):
                 save_png(picture, folder / f"{name}.png")
-            side = self.model.resolution * -(-_CELL // self.model.resolution)
-            rows.append([picture.resize((side, side), Image.Resampling.LANCZOS) for picture in pictures])
-            save_png(sheet(rows[-1:], [labels]), folder / "strip.png")
+            rows.append(pictures)
+            save_png(sheet([pictures], [labels], side=_CELL), folder / "strip.png")
             if paste:
                 self._paste(face, drawn[k], edited[-1][k])
-        save_png(sheet(rows, [labels] * len(rows)), self.out / "strips.png")
+        save_png(sheet(rows, [labels] * len(rows), side=_CELL), self.out / "strips.png")
         return self.out / "strips.png"
 
     def film(self, path: Path, faces: Sequence[FaceStatus], count: int, fps: int) -> None:
