@@ -62,7 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
     exact.add_argument("--light", metavar="LIGHT", help="such as left, or top=0.5@#ffd0a0,ambient=0.3")
     exact.add_argument("--coefficients", metavar="FILE", help="whole faces from a file, in place of people of the seed")
     exact.add_argument("--grid", metavar="AXIS", help="columns: yaw=-30:30:5, smile=0,0.5,1, light=left|right, "
-                       "identity=8")  # fmt: skip
+                       "identity=8, identity=0:3:31 (people in between), orbit=60 (around the face)")  # fmt: skip
     exact.add_argument("--rows", metavar="AXIS", help="rows, the same")
     exact.add_argument("--video", type=Path, metavar="FILE", help="a film of the grid's columns, .mp4 or .gif")
     exact.add_argument("--fps", type=whole(1, 120), help="its frames per second (default: 25)")

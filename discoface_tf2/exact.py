@@ -25,7 +25,6 @@ from renderer.turntable import check_writer, write_film
 
 _SHOWN = 40  # rows and columns of the sheet, at most
 _KNOWN = 4096  # people who say how far the training went
-Value = float | int | str
 
 
 class Grid:
@@ -52,10 +51,10 @@ class Grid:
                         if axis is None or value is None:
                             continue
                         words.append(axis.label(value))
-                        face = self._person(model, options, int(value)) if axis.name == "identity" else face
+                        face = self._person(model, options, float(value)) if axis.name == "identity" else face
                     for axis, value in ((rows, row), (columns, column)):
                         if axis is not None and value is not None and axis.name != "identity":
-                            face = _moved(face, axis.name, value)
+                            face = face.with_(**axis.change(value))
                     parts.append(face)
                     line.append(", ".join(word for word in words if word))
                 self.labels.append(line)
@@ -71,12 +70,12 @@ class Grid:
             changed = self._changed(model.people(faces, _noise(options.source, len(faces), model.noise_dim)), options)
             return [(f"face {k}" if len(faces) > 1 else "", changed[[k]]) for k in range(len(faces))]
         if rows is not None and rows.name == "identity":
-            return [(rows.label(number), self._person(model, options, int(number))) for number in rows.values]
+            return [(rows.label(number), self._person(model, options, float(number))) for number in rows.values]
         return [("", self._person(model, options, options.identities[0]))]
 
-    def _person(self, model: Model, options: ExactOptions, number: int) -> People:
+    def _person(self, model: Model, options: ExactOptions, number: float) -> People:
         """A person at rest, then as the options have it."""
-        person = model.sample(1, seed=options.seed, start=number)
+        person = model.between(number, seed=options.seed)
         rest = np.zeros(person.expression.shape[1])
         plain = person.with_(pose=np.zeros(3), light=DEFAULT_SETUP, expression=rest)
         return self._changed(plain, options)
@@ -96,14 +95,6 @@ def _noise(path: Path, count: int, noise_dim: int) -> np.ndarray | None:
     rows = [record.get("noise") for record in records]
     whole = len(rows) == count and all(isinstance(row, list) and len(row) == noise_dim for row in rows)
     return np.asarray(rows, np.float32) if whole else None
-
-
-def _moved(people: People, name: str, value: Value) -> People:
-    if name == "light":
-        return people.with_(light=str(value))
-    if name in ANGLES:
-        return people.with_(**{name: float(value)})  # type: ignore[arg-type]
-    return people.with_(expression={name: float(value)})
 
 
 def beyond_training(people: People, model: Model) -> list[str]:

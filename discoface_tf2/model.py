@@ -125,6 +125,19 @@ class Model:
         z, noise = (np.stack(parts) for parts in zip(*samples, strict=True))
         return People(self.sampler.sample(z).numpy(), noise, self.layout, self._known_face_model())
 
+    def between(self, number: float, *, seed: int = 0) -> People:
+        """The person at a number of `sample`; between whole ones, one in whom the two neighbours mix.
+
+        The way leads through latents and noise, on arcs: each person on it is as likely as the neighbours.
+        """
+        first = int(number)
+        share, sizes = number - first, (self.sampler.latent_size, self.noise_dim)
+        ours, theirs = (sample_z(seed, k, *sizes) for k in (first, first + 1))
+        scale = np.float32(1 / np.hypot(1 - share, share))
+        z, noise = (scale * ((1 - share) * one + share * other) for one, other in zip(ours, theirs, strict=True))
+        coefficients = self.sampler.sample(z[None].astype(np.float32)).numpy()
+        return People(coefficients, noise[None].astype(np.float32), self.layout, self._known_face_model())
+
     def people(self, coefficients: np.ndarray, noise: np.ndarray | Sequence[float] | None = None) -> People:
         """People of coefficients [N, λ] of one's own, and noise [N, noise_dim]; without, everyone's is zero."""
         rows = np.asarray(coefficients, np.float32)
