@@ -167,7 +167,7 @@ def run(
     args: argparse.Namespace,
     progress: Callable[[int], object],
 ) -> None:
-    """Has the items done, here, by workers or by Beam; `progress` gets the number of people or images. Raises OSError."""
+    """Has the items done, here, by workers or by Beam; `progress` gets numbers of people or images. Raises OSError."""
     from datasets.photographs.workers import Failure, work
 
     if args.beam is not None:

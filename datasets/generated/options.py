@@ -35,7 +35,7 @@ class GeneratedSet:
     def __post_init__(self) -> None:
         check_options(self)
         if self.count > _TOTAL:
-            raise ValueError(f"identities · images_per_identity: expected {_TOTAL:,} at most. Received: {self.count:,}")
+            raise ValueError(f"identities: expected {_TOTAL:,} images of them at most. Received: {self.count:,}")
         if len(set(self.balance)) < len(self.balance):
             raise ValueError(f"balance: expected each name once. Received: {' '.join(self.balance)}")
         if self.shards is None:
