@@ -32,13 +32,15 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "beam": ["apache-beam"],  # photographs on many machines; brings protobuf 6
+        "beam": ["apache-beam"],  # photographs and data sets on many machines; brings protobuf 6
+        "datasets": ["pyarrow"],  # generate_dataset.py
         "photographs": [MTCNN],  # preprocess_data.py without --lm_path; its weights are in the wheel, and checked
         "video": ["av"],  # turntables as .mp4; .gif needs nothing
         "test": [
             "pytest",
             "pytest-xdist",
             "hypothesis",
+            "pyarrow",
             "ruff",
             "mypy",
             "av",

@@ -19,7 +19,6 @@ from discoface_tf2.people import People
 from discoface_tf2.pictures import COEFFICIENTS, SHEET, claim, image_path
 from renderer.coefficients_io import load_coefficients
 from renderer.files import save_png
-from renderer.lights import DEFAULT_SETUP
 from renderer.outputs import sheet
 from renderer.turntable import check_writer, write_film
 
@@ -75,10 +74,7 @@ class Grid:
 
     def _person(self, model: Model, options: ExactOptions, number: float) -> People:
         """A person at rest, then as the options have it."""
-        person = model.between(number, seed=options.seed)
-        rest = np.zeros(person.expression.shape[1])
-        plain = person.with_(pose=np.zeros(3), light=DEFAULT_SETUP, expression=rest)
-        return self._changed(plain, options)
+        return self._changed(model.between(number, seed=options.seed).at_rest(), options)
 
     @staticmethod
     def _changed(people: People, options: ExactOptions) -> People:
