@@ -156,6 +156,10 @@ class Model:
             return self.face_model
         except FileNotFoundError:  # names are then refused, all else works
             return None
+        except ValueError:
+            if self._face_model is None:  # the built-in one is another than when this was trained
+                return None
+            raise
 
 
 def load(path: str | Path, *, face_model: str | None = None, vae_dir: str | Path | None = None,
