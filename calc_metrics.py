@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     try:
         face_model = model.face_model
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:  # the built-in one may be another than when this was trained
         print(f"no distances of meshes: {error}", file=sys.stderr)
         face_model = None
     generated = protocol.measure(model.faces, model.sampler, perception, face_model)

@@ -175,6 +175,10 @@ class Model:
             return self.face_model
         except FileNotFoundError:  # names are then refused, all else works
             return None
+        except ValueError:
+            if self._face_model is None:  # the built-in one is another than when this was trained
+                return None
+            raise
 
 
 BUNDLED = Path(__file__).parent / "data" / "model.zip"  # docs/model_card.md

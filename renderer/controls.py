@@ -16,14 +16,13 @@ from renderer.lights import LightSetup
 # What a model may put before the plain name of a movement: `smile` finds `mouthSmile_L` and `mouthSmile_R`.
 _PLACES = ("mouth", "eye", "brow", "cheek", "nose", "jaw")
 
-# The built-in model's names of movements beside ARKit's, which ICT-FaceKit has, too; either finds the other.
-_SAME = (
-    ("smile", "mouthsmile"), ("frown", "mouthfrown"), ("blink", "eyeblink"), ("squint", "eyesquint"),
-    ("browraise", "browouterup"), ("browlower", "browdown"), ("nosewrinkle", "nosesneer"), ("pucker", "mouthpucker"),
-    ("lipspress", "mouthpress"), ("upperlipraise", "mouthupperup"), ("lowerlipdown", "mouthlowerdown"),
-    ("chinraise", "mouthshruglower"),
-)  # fmt: skip
-_SYNONYMS = {ours: (arkit,) for ours, arkit in _SAME} | {arkit: (ours,) for ours, arkit in _SAME}
+# Plain words for movements, beside ARKit's names, which MakeHuman's head and ICT-FaceKit have.
+_SYNONYMS = {
+    "smile": "mouthsmile", "frown": "mouthfrown", "blink": "eyeblink", "squint": "eyesquint",
+    "browraise": "browouterup", "browlower": "browdown", "nosewrinkle": "nosesneer", "pucker": "mouthpucker",
+    "lipspress": "mouthpress", "upperlipraise": "mouthupperup", "lowerlipdown": "mouthlowerdown",
+    "chinraise": "mouthshruglower",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -118,9 +117,9 @@ def component_weights(names: Sequence[str], assignments: Mapping[str, float], wh
     """Component numbers and their values, of values by name.
 
     A name is a component's own; or the same but for case, underscores and the spelling of its side (`_left`, `Left`,
-    `_L`); or, without its side, both sides; or any of these by the name that ARKit or the built-in model has for it
-    (`_SYNONYMS`); or without a leading mouth, eye, brow, cheek, nose or jaw, where this is unambiguous. A component
-    that is named twice takes the later value, so `smile=0.8,smile_left=0.2` smiles with one side.
+    `_L`); or, without its side, both sides; or any of these by a plain word for ARKit's name (`_SYNONYMS`); or without
+    a leading mouth, eye, brow, cheek, nose or jaw, where this is unambiguous. A component that is named twice takes the
+    later value, so `smile=0.8,smile_left=0.2` smiles with one side.
 
     Raises:
         ValueError: for an unknown name: one line with the known ones.
@@ -136,7 +135,7 @@ def component_weights(names: Sequence[str], assignments: Mapping[str, float], wh
             found: tuple[int, ...] | None = (names.index(name),)
         else:
             base, side = _split_side(name)
-            alike = [known[word, side] for word in (base, *_SYNONYMS.get(base, ())) if (word, side) in known]
+            alike = [known[word, side] for word in (base, _SYNONYMS.get(base, base)) if (word, side) in known]
             longer = [known[place + base, side] for place in _PLACES if (place + base, side) in known]
             found = alike[0] if alike else longer[0] if len(longer) == 1 else None
         if not found:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from renderer.files import save_npz
+from renderer.files import face_model_path, save_npz
 from renderer.layout import CoefficientLayout
 from renderer.skeleton import Skeleton
 from renderer.texture_map import TextureMap
@@ -149,7 +150,10 @@ class FaceModel:
         return arrays
 
     def save(self, path: str | Path) -> None:
-        """Writes one `.npz` (no pickles) with a JSON manifest: source, licence, sizes, units, names, checksum."""
+        """Writes one `.npz` (no pickles) with a JSON manifest: source, licence, sizes, units, names, checksum.
+
+        Floats are stored as float16 where that holds them exactly; they are float32 again when they are loaded.
+        """
         manifest = {
             "format": FORMAT,
             **{key: getattr(self, key) for key in _TEXTS},
@@ -161,7 +165,8 @@ class FaceModel:
             "extra": self.manifest,
         }
         arrays = {key: getattr(self, key) for key in _ARRAYS} | self._optional_arrays()
-        save_npz({"manifest": np.array(json.dumps(manifest)), **arrays}, Path(path))
+        stored = {key: _stored(key, value) for key, value in arrays.items()}
+        save_npz({"manifest": np.array(json.dumps(manifest)), **stored}, Path(path))
 
 
 _EXTRA = "extra."  # before the names of extras in the file
@@ -176,18 +181,23 @@ def load_face_model(source: str | Path = "builtin") -> FaceModel:
 
     Raises FileNotFoundError or ValueError with one line that names the file and what is wrong with it.
     """
-    if str(source) == "builtin":
-        from renderer.builtin import build  # the built-in model costs about a second, so only who asks for it pays
+    path = face_model_path(source)
+    return _builtin(path) if str(source) == "builtin" else _load(path)
 
-        return build()
-    path = Path(source)
-    if not path.is_file():
-        raise FileNotFoundError(f"face model: expected 'builtin' or a .npz file. There is no file {path}")
+
+@lru_cache(maxsize=1)
+def _builtin(path: Path) -> FaceModel:
+    """The built-in model, read once per process, under the name by which it is asked for."""
+    return replace(_load(path), name="builtin")
+
+
+def _load(path: Path) -> FaceModel:
+    """See `load_face_model`."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             manifest = json.loads(str(_member(stored, "manifest")))
-            arrays = {key: _member(stored, key) for key in _ARRAYS}
-            optional = {key: _member(stored, key) for key in stored.files if _is_optional(key)}
+            arrays = {key: _loaded(key, _member(stored, key)) for key in _ARRAYS}
+            optional = {key: _loaded(key, _member(stored, key)) for key in stored.files if _is_optional(key)}
     except Exception as error:  # a damaged archive can fail in any of zipfile, zlib and numpy, each with its own errors
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         if "allow_pickle" in reason:  # numpy's advice is not ours
@@ -226,6 +236,26 @@ def load_face_model(source: str | Path = "builtin") -> FaceModel:
 
 _KINDS = {"triangles": "i", "landmarks": "i", "region": "i", "face_triangles": "b", "welded": "i",
           f"{_SKELETON}parents": "i"}  # fmt: skip  # others: floats
+
+
+_BASES = ("shape_basis", "expression_basis", "texture_basis", "texture_map_basis")
+_HALVES = (*_ARRAYS, "texture_map_mean")  # stored as float16 where nothing is lost; others keep the type that they have
+
+
+def _stored(key: str, values: np.ndarray) -> np.ndarray:
+    """What the file has of an array: half the size if it can be; and a component after the other, which deflates."""
+    if key in _HALVES and values.dtype == np.float32:
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
+        values = half if np.array_equal(half, values) else values
+    return np.asfortranarray(values) if key in _BASES else values
+
+
+def _loaded(key: str, values: np.ndarray) -> np.ndarray:
+    """The array that `_stored` was given."""
+    if key in _HALVES and values.dtype == np.float16:
+        values = values.astype(np.float32)
+    return np.ascontiguousarray(values) if key in _BASES else values
 
 
 def _is_optional(key: str) -> bool:

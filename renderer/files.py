@@ -1,4 +1,6 @@
-"""Atomic writes: into a temporary file that is renamed, so that a file that is there is whole. And a lock."""
+"""Atomic writes: into a temporary file that is renamed, so that a file that is there is whole. And a lock.
+
+And where the built-in face model lies."""
 
 from __future__ import annotations
 
@@ -17,7 +19,19 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+_BUILTIN = Path(__file__).parent / "data" / "builtin.npz"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def face_model_path(source: str | Path) -> Path:
+    """The file of a face model: of the built-in one by the name `builtin`, else `source`.
+
+    Raises FileNotFoundError with one line.
+    """
+    path = _BUILTIN if str(source) == "builtin" else Path(source)
+    if not path.is_file():
+        raise FileNotFoundError(f"face model: expected 'builtin' or a .npz file. There is no file {path}")
+    return path
 
 
 def save_png(image: Image.Image, path: Path) -> None:

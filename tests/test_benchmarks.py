@@ -92,7 +92,7 @@ def test_framing_leaves_the_generators_own_frame_as_it_is(capsys):
     assert frame.to_frame(landmarks, 1)[:2, 1] == pytest.approx(0.47, abs=0.01)
     assert frame.side >= 4 * np.linalg.norm(landmarks[0] - landmarks[1]) - 1e-9
     framing.main([])
-    assert "FFHQ's square is 1.2" in capsys.readouterr().out
+    assert "FFHQ's square is 1.17 times" in capsys.readouterr().out
 
 
 def test_an_original_network_is_made_up_and_imported(capsys):

@@ -14,7 +14,7 @@ import train
 import train_perception
 from discoface_tf2.face_model_option import face_model_note, require_face_model
 from discoface_tf2.perception import Perception
-from renderer import CoefficientLayout
+from renderer import CoefficientLayout, load_face_model
 from vae import FactorSampler
 from vae.data import check_face_model
 from vae.model import ABBREVIATIONS
@@ -91,9 +91,13 @@ def test_the_vaes_refuse_photographs_of_another_model(tiny_assets, tiny_face_mod
 
     check_face_model(dataset(), path)
     check_face_model(dataset(options={}), path)
-    check_face_model(dataset(face_model="builtin"), "builtin")
-    with pytest.raises(ValueError, match=r"made with the face model 'tiny'\. Received: builtin"):
+    builtin = load_face_model("builtin")
+    sizes, mine = builtin.layout.to_dict(), {"face_model_checksum": builtin.checksum()}
+    check_face_model(dataset(face_model="builtin", layout=sizes, options=mine), "builtin")
+    with pytest.raises(ValueError, match=r"its coefficients are .*; those of builtin are"):
         check_face_model(dataset(), "builtin")
+    with pytest.raises(ValueError, match=r"made with another face model, builtin, checksum 0; that of builtin is"):
+        check_face_model(dataset(face_model="builtin", layout=sizes, options={"face_model_checksum": "0"}), "builtin")
     with pytest.raises(ValueError, match=r"those of .*face\.npz are"):
         check_face_model(dataset(layout={**tiny_face_model.layout.to_dict(), "shape": 9}), path)
     with pytest.raises(ValueError, match=r"made with another face model, tiny, checksum 0; that of .* is [0-9a-f]{16}"):

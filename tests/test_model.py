@@ -1,5 +1,6 @@
 """The Python interface: load, sample, change, generate."""
 
+import json
 import shutil
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 import discoface_tf2 as df
 from discoface_tf2.generation import GenerationOptions, sample_row
-from discoface_tf2.model_io import AVERAGE_W, Manifest, save_model, snapshot_path
+from discoface_tf2.model_io import AVERAGE_W, MANIFEST, Manifest, save_model, snapshot_path
 from discoface_tf2.networks.stylegan2.config import NetworkConfig, build_generator
 from discoface_tf2.systems import find_system
 from discoface_tf2.systems.gif.config import GifConfig
@@ -102,6 +103,23 @@ def test_a_snapshot_of_an_earlier_version_computes_its_average(run, model, tmp_p
     moved = shutil.copytree(model.folder, tmp_path / "snapshot")
     (moved / AVERAGE_W).unlink()
     np.testing.assert_allclose(df.load(moved).faces.average_w, model.faces.average_w, atol=1e-6)
+
+
+def test_a_snapshot_of_an_earlier_built_in_head_still_generates(model, tmp_path):
+    """Its checksum is not that of today's head; only what renders, or needs names, misses it."""
+    folder = shutil.copytree(model.folder, tmp_path / "snapshot")
+    content = json.loads((folder / MANIFEST).read_text())
+    content["facts"] = {"face_model": "builtin", "face_model_checksum": "77e0"}
+    (folder / MANIFEST).write_text(json.dumps(content))
+    old = df.load(folder)
+    people = old.sample(2, seed=5)
+    np.testing.assert_array_equal(people.coefficients, model.sample(2, seed=5).coefficients)
+    with pytest.raises(ValueError, match=r"trained for another face model: its coefficients are .*, those of builtin"):
+        _ = old.face_model
+    with pytest.raises(ValueError, match="by name need the face model"):
+        people.with_(light="left")
+    if not model.system.renders:
+        np.testing.assert_array_equal(old.generate(people), model.generate(people))
 
 
 def test_what_cannot_be_done_is_one_line(run, model, tmp_path, tiny_assets, other_face_model):

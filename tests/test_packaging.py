@@ -8,6 +8,7 @@ import pytest
 from setuptools import find_packages
 
 from discoface_tf2.systems import NAMES
+from renderer.files import face_model_path
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,7 +21,9 @@ def test_the_wheel_holds_every_module_of_the_three_packages():
         for file in (ROOT / top).rglob("*.py")
     }
     assert packages == folders
-    assert 'include=["discoface_tf2*", "renderer*", "vae*"]' in (ROOT / "setup.py").read_text()
+    setup = (ROOT / "setup.py").read_text()
+    assert 'include=["discoface_tf2*", "renderer*", "vae*"]' in setup
+    assert 'package_data={"renderer": ["data/builtin.npz"]}' in setup and face_model_path("builtin").is_file()
 
 
 def test_the_arrows_of_imports_run_downward():
@@ -85,7 +88,6 @@ def test_the_demo_takes_no_unfinished_step_as_done(tmp_path):
         "train.py --stage 2",
     ):
         assert step in planned
-    (tmp_path / "face_model.txt").touch()
     (tmp_path / "photographs.done").touch()
     planned = subprocess.run(plan, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "datasets.make_synthetic" not in planned and "vae.train" in planned

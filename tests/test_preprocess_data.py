@@ -23,7 +23,7 @@ from datasets.photographs.preparing import Preparer
 from datasets.records import Record, iterate_shard, load_dataset, validate
 from discoface_tf2.perception import Perception
 from preprocess_data import main
-from renderer import face_model, load_face_model
+from renderer import load_face_model
 from renderer.camera import Camera
 from renderer.coefficients_io import load_coefficients
 
@@ -65,16 +65,6 @@ def _records(out: Path) -> dict[str, Record]:
 
 def _report(out: Path) -> dict[str, dict[str, str]]:
     return {row["name"]: row for row in csv.DictReader((out / "report.csv").read_text("utf-8-sig").splitlines())}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_face_model():
-    """Loads the built-in model once for all the calls of `main` here."""
-    model = load_face_model("builtin")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(face_model, "load_face_model", lambda source: model)
-        patch.setitem(globals(), "load_face_model", lambda source: model)
-        yield
 
 
 def test_photographs_become_a_dataset(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -185,8 +175,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     """Two workers; the whole is killed when some photographs are done. The rest is done here, in one process."""
     images, landmarks, out = _folders(tmp_path, 60)
     script = Path(preprocess_data.__file__)
-    load_face_model("builtin").save(tmp_path / "face.npz")  # faster to read than to build, in three processes
-    options = ("--image_size", "64", "--shards", "3", "--face_model", str(tmp_path / "face.npz"))
+    options = ("--image_size", "64", "--shards", "3")
     command = [sys.executable, str(script), *_arguments(images, landmarks, out, *options), "--workers", "2"]
     run = subprocess.Popen(command, cwd=script.parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     journal, limit = out / "journal.jsonl", time.monotonic() + 300

@@ -26,6 +26,8 @@ from pathlib import Path
 from discoface_tf2.generation import GenerationOptions
 from discoface_tf2.model import load
 from discoface_tf2.pictures import write_pictures
+from renderer import load_face_model
+assert len(load_face_model("builtin").triangles) > 5000
 write_pictures(Path(sys.argv[2]), GenerationOptions("all", 1, 2, 0, 0.7), load(Path(sys.argv[1])))
 ours = {name: module.__file__ for name, module in sys.modules.items()
         if name.split(".")[0] in ("discoface_tf2", "renderer", "vae", "datasets") and module.__file__}
@@ -47,7 +49,7 @@ def wheel_python(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     # A copy of what is packed, so that nothing is written into the checkout.
     source = folder / "source"
-    for pattern in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "*/**/*.py"):
+    for pattern in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "*/**/*.py", "renderer/data/*"):
         for path in ROOT.glob(pattern):
             relative = path.relative_to(ROOT)
             if relative.parts[0] not in ("runs", "build") and not relative.parts[0].startswith("."):

@@ -30,30 +30,24 @@ _NAMED = 5  # of them are printed; all are in dataset.json
 def folder_layout(folder: Path, face_model: str | Path | None = None) -> dict[str, int]:
     """The sizes of the coefficient groups in `folder`.
 
-    They are those of `face_model`, a `.npz`; without one, of the dataset.json in `folder` or beside it, as
+    They are those of `face_model`, 'builtin' or a `.npz`; without one, of the dataset.json in `folder` or beside it, as
     preprocess_data.py leaves it; without either, of the Basel model.
 
     Raises FileNotFoundError or ValueError with one line.
     """
     described = [place for place in (folder, folder.parent) if _has_layout(place)]
-    if face_model is not None and str(face_model) != "builtin":
-        return face_model_layout(face_model)[0]
-    if described:
-        if face_model is not None:
-            check_face_model(described[0], face_model)
-        return read_layout(described[0])
     if face_model is not None:
-        raise FileNotFoundError(
-            f"{folder}: expected a dataset.json in it or beside it, which has the built-in model's sizes; there is none"
-        )
-    return dict(BASEL_LAYOUT)
+        if described:
+            check_face_model(described[0], face_model)
+        return face_model_layout(face_model)[0]
+    return read_layout(described[0]) if described else dict(BASEL_LAYOUT)
 
 
 def folder_face_model(folder: Path, face_model: str | Path | None = None) -> dict[str, str]:
     """The face model of the coefficients in `folder`, as `vae.data.noted_face_model` gives it; arguments and errors as
     `folder_layout`'s.
     """
-    if face_model is not None and str(face_model) != "builtin":
+    if face_model is not None:
         return {"face_model": Path(face_model).stem, "face_model_checksum": face_model_layout(face_model)[1][:16]}
     described = [place for place in (folder, folder.parent) if _has_layout(place)]
     return noted_face_model(described[0]) if described else {}

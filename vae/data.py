@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from renderer.files import face_model_path
+
 GROUPS = ("shape", "texture", "expression", "angles", "lighting", "translation")
 """Groups of a coefficient vector, in order; `renderer.layout` owns them, and this package imports nothing of ours."""
 
@@ -72,10 +74,6 @@ def check_face_model(folder: str | Path, face_model: str | Path) -> None:
     Raises FileNotFoundError or ValueError with one line that says what does not fit.
     """
     dataset, layout = _read_dataset(folder)
-    if str(face_model) == "builtin":
-        if dataset.get("face_model", "builtin") != "builtin":
-            raise ValueError(f"{folder}: made with the face model {dataset['face_model']!r}. Received: builtin")
-        return
     sizes, checksum = face_model_layout(face_model)
     if sizes != layout:
         raise ValueError(f"{folder}: its coefficients are {layout}; those of {face_model} are {sizes}")
@@ -103,13 +101,11 @@ def noted_face_model(folder: str | Path) -> dict[str, str]:
 
 
 def face_model_layout(face_model: str | Path) -> tuple[dict[str, int], str]:
-    """The sizes of the coefficient groups of a face model's `.npz`, in order, and its checksum.
+    """The sizes of the coefficient groups of a face model, 'builtin' or a `.npz`, in order, and its checksum.
 
     Raises FileNotFoundError or ValueError with one line.
     """
-    path = Path(face_model)
-    if not path.is_file():
-        raise FileNotFoundError(f"face model: expected 'builtin' or a .npz file. There is no file {path}")
+    path = face_model_path(face_model)
     try:
         with np.load(path, allow_pickle=False) as stored:
             manifest = json.loads(str(stored["manifest"]))

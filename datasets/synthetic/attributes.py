@@ -18,7 +18,7 @@ from renderer.pose import rotate
 
 _MOUTH = ("lip", "mouth", "gum", "teeth", "tooth", "tongue")
 _EYES = ("eye", "iris", "pupil", "sclera")
-_JAW, _GAPE = ("jaw_open", "jawOpen"), 0.5  # how far it is open when the light in the mouth is measured
+_JAW, _GAPE = "jawOpen", 0.5  # how far it is open when the light in the mouth is measured
 _ENAMEL = 0.85  # teeth shine through each other: so much of the light is in them in any case
 _WET, _MATT = ("lip", "mouth", "gum", "teeth", "tooth", "tongue", "eye"), ("brow", "lash", "scalp")
 
@@ -153,7 +153,7 @@ def _shoulders(model: FaceModel, mean: np.ndarray) -> np.ndarray:
 def _occlusion(model: FaceModel, mean: np.ndarray) -> np.ndarray:
     """[V] share of the sky that is open on the mean head; eyes have theirs from the lids, if not from here."""
     share = sky_share(mean, model.triangles, directions=64, size=192)
-    jaw = [number for number, name in enumerate(model.expression_names) if name in _JAW]
+    jaw = [number for number, name in enumerate(model.expression_names) if name == _JAW]
     if jaw:  # what is in the mouth is only looked at when it is open
         wide = mean + _GAPE * model.expression_basis[..., jaw[0]]
         inside = sky_share(wide, model.triangles, directions=64, size=192)

@@ -85,8 +85,8 @@ COMBINATIONS: Mapping[str, tuple[float, _Combination]] = {  # name: (probability
     ),
 }  # fmt: skip
 _ONE_SIDED = ("smirk", "wink")
-# ARKit's names, which ICT-FaceKit and MakeHuman's head have, too, without the side, for the actions above.
-_OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
+# The actions above that ARKit's names, which ICT-FaceKit and MakeHuman's head have, stand for; without the side.
+_ARKIT: Mapping[str, tuple[str, ...]] = {
     "jawOpen": ("jaw_open",), "jawForward": ("jaw_forward",), "jaw": ("jaw_shift",), "mouth": ("mouth_shift",),
     "mouthSmile": ("smile",), "mouthDimple": ("dimple",), "mouthFrown": ("frown",), "mouthStretch": ("mouth_stretch",),
     "mouthUpperUp": ("upper_lip_raise",), "mouthLowerDown": ("lower_lip_down",), "mouthPucker": ("pucker",),
@@ -100,7 +100,7 @@ _OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
 ACTIONS = frozenset(action for _, activations in COMBINATIONS.values() for action in activations)
 _SIGNED = ("jaw_shift", "mouth_shift")  # to the picture's right, the person's left; negative to the other side
 _ONE_WAY = ("jaw_open", "blink")  # their negatives would push the jaw through the teeth and the lids into the skull
-_FULL_TURN = np.radians([22.5, 15.0])  # of the eyes, across and up, in all three kits within a quarter
+_FULL_TURN = np.radians([22.5, 15.0])  # of the eyes, across and up, in both kits within a quarter
 
 
 class _Unit(NamedTuple):
@@ -162,14 +162,13 @@ class ExpressionDistribution:
         return {action: rng.uniform(*limits) for action, limits in self.combinations[kind][1].items()}, sides
 
     def _looks(self, rng: np.random.Generator, angles: np.ndarray | None) -> dict[str, float]:
-        """Where the eyes look, in full turns, by the names of either convention; out and in are the left eye's."""
+        """Where the eyes look, in full turns; out and in are the left eye's."""
         across, up = self.gaze_std * np.clip(rng.normal(size=2), -2.5, 2.5)
         error = self.gaze_error * np.clip(rng.normal(size=2), -2.5, 2.5)
         if rng.random() < self.at_camera:
             pitch, yaw = (0.0, 0.0) if angles is None else angles[:2]
             across, up = np.clip(np.array([-yaw, pitch]) / _FULL_TURN, -0.9, 0.9) + error
-        return {"look_left_right": across, "look_up_down": up, "look_out": across, "look_in": -across, "look_up": up,
-                "look_down": -up}  # fmt: skip
+        return {"look_out": across, "look_in": -across, "look_up": up, "look_down": -up}
 
     def _kept(self, model: FaceModel, values: np.ndarray) -> np.ndarray:
         """Activations between none and full; no tongue, and no lips closed further than the jaw is open."""
@@ -183,12 +182,10 @@ class ExpressionDistribution:
 
 @lru_cache(maxsize=16)
 def _units(names: tuple[str, ...]) -> tuple[_Unit, ...]:
-    """What each component is called here; a name that is not another kit's is kept."""
+    """The actions of each component; none for a name that is not ARKit's."""
     result = []
     for name in names:
-        match = re.fullmatch(r"(.+?)(?:_([LR])|(Left|Right)|_(left|right))", name)
-        stem, side = (match[1], (match[2] or match[3] or match[4])[0].lower()) if match else (name, "")
-        if stem.startswith("look_"):  # of the house: look_left_right is no right half
-            stem, side = name, ""
-        result.append(_Unit(_OTHER_NAMES.get(stem, (stem,)), {"l": "left", "r": "right", "": ""}[side]))
+        match = re.fullmatch(r"(.+?)(?:_([LR])|(Left|Right))", name)
+        stem, side = (match[1], (match[2] or match[3])[0].lower()) if match else (name, "")
+        result.append(_Unit(_ARKIT.get(stem, ()), {"l": "left", "r": "right", "": ""}[side]))
     return tuple(result)

@@ -75,7 +75,7 @@ class MakeHumanPopulation:
     Args:
         model: imported from MakeHuman.
         image_size: pixels of the images; the skin's atlas has twice as many texels, within 128…512.
-        skins: folder of free skins; None paints skin from components.
+        skins: folder of free skins; None takes those that the model was made of.
         painted_brows: False where brows are worn as parts: the skin then has but a shadow of them.
 
     Raises:

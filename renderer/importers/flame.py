@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from renderer.builtin.colours import MELANIN, SKIN
 from renderer.face_model import FaceModel
 from renderer.importers import outlines
+from renderer.importers.colours import MELANIN, SKIN
 from renderer.importers.flame_file import (
     JOINTS,
     PARENTS,

@@ -21,7 +21,7 @@ def import_ict(source: Path, lashes: bool = True) -> FaceModel:
 
     Shape coefficients are unit normal, as the kit's identities are; expression coefficients are activations (0 none,
     1 full) under the kit's own names. The kit has no albedo: skin tones, lips, brows, irises and the rest are given to
-    its parts, texture coordinates and landmarks, with the components that the built-in model has.
+    its parts, texture coordinates and landmarks.
 
     Args:
         source: a checkout of ICT-FaceKit, or its folder FaceXModel.

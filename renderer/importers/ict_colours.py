@@ -1,4 +1,4 @@
-"""Colours for ICT-FaceKit's head, which has none: the built-in model's components, placed by parts and landmarks."""
+"""Colours for ICT-FaceKit's head, which has none: twenty components, placed by parts and landmarks."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial import cKDTree
 
-from renderer.builtin.colours import MELANIN, SKIN
-from renderer.builtin.surface import smoothstep
 from renderer.importers import outlines
+from renderer.importers.colours import MELANIN, SKIN, smoothstep
 from renderer.importers.ict_mesh import Head
 from renderer.importers.occlusion import sky_share
 

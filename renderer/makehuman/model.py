@@ -19,7 +19,8 @@ from renderer.makehuman.symmetry import flipped_alike, opposite_targets, opposit
 from renderer.makehuman.wheel import Wheel
 from renderer.texture_map import TextureMap
 
-LICENCE = "CC0 1.0 (MakeHuman's base mesh, targets, face units and skins); the rest Apache-2.0, as this project"
+LICENCE = "CC0 1.0: MakeHuman's base mesh and targets, face units by Mika Suominen{skins}. The rest Apache-2.0"
+SKINS_LICENCE = ", skins by Data Collection AB, Joel Palmius and Jonas Hauquier (released in September 2020)"
 PEOPLE = 6000  # sampled for the shapes' basis
 COMPLEXIONS = 1000  # and for the albedo's
 SHAPE_COMPONENTS, TEXTURE_COMPONENTS = 80, 40
@@ -72,7 +73,8 @@ def import_makehuman(
     )
     names, moves = _expressions(wheel, head, mean_shape)
     surface = build_surface(atlas, mean_shape, head.triangles, head.uv, region, mean_shape[head.landmarks], masks)
-    painter = SkinPainter(surface, None if assets is None else Skins(assets / "skins", surface))
+    skins = None if assets is None else Skins.read(assets / "skins", surface)
+    painter = SkinPainter(surface, skins)
     texture_map, scores, signs, texture_kept = _texture_basis(painter, sampled.traits[:complexions])
     mean_texture = _at_vertices(texture_map.mean, head.uv)[..., None]
     texture_basis = _at_vertices(texture_map.basis.reshape(atlas, atlas, -1), head.uv).reshape(len(head.uv), 3, -1)
@@ -108,13 +110,13 @@ def import_makehuman(
         texture_names=tuple(f"texture_{number:02d}" for number in range(texture_map.components)),
         expression_names=tuple(names),
         name="makehuman",
-        source=f"MakeHuman, from {source.name}" + (", with its CC0 skins" if assets else ""),
-        licence=LICENCE,
+        source=f"MakeHuman, from {source.name}" + (f" and {len(skins.names)} skins of its assets" if skins else ""),
+        licence=LICENCE.format(skins=SKINS_LICENCE if skins else ""),
         manifest={
             "centre": [0.0, 0.0, 0.0],
             "activations": "one-way",
             "corrects": {"mouthClose": "jawOpen"},
-            "skins": assets is not None,
+            "skins": list(skins.names) if skins else [],
             "people": people,
             "shape_variance_kept": round(kept, 4),
             "texture_variance_kept": round(texture_kept, 4),
@@ -130,6 +132,7 @@ def import_makehuman(
             "weights_offset": f32(to_shape_offset),
             "traits_from_identity": f32(regression),
             "masks": np.stack([np.rint(255 * masks[name]).astype(np.uint8) for name in MASKS], -1),
+            **({"skins": skins.stored()} if skins else {}),
         },
     )
 

@@ -45,6 +45,14 @@ def model_surface(model: FaceModel, size: int) -> Surface:
                          model.mean_shape[model.landmarks], masks)  # fmt: skip
 
 
+def model_skins(model: FaceModel, size: int) -> Skins | None:
+    """The skins that a model was made of, over an atlas of `size` texels; None if it was made of none."""
+    names, stored = model.manifest.get("skins"), model.extras.get("skins")
+    if stored is None or not isinstance(names, list) or len(names) != len(stored):
+        return None
+    return Skins.restored(names, stored, size)
+
+
 def texel_weights(surface: Surface) -> np.ndarray:
     """[A, A] float32: how much each texel counts when albedo is compared."""
     return surface.area * np.array([_WEIGHT[name] for name in REGIONS], np.float32)[surface.region]
@@ -56,7 +64,8 @@ class Population:
     Args:
         model: imported from MakeHuman.
         size: texels along a side of the albedo.
-        skins: folder of free skins; None paints skin from components.
+        skins: folder of free skins; None takes those that the model was made of, in its own resolution, and paints
+            skin from components if it was made of none.
 
     Raises:
         ValueError: the model has no sliders.
@@ -71,7 +80,7 @@ class Population:
         names = model.manifest.get("targets")
         self.sliders = Sliders([str(name) for name in names] if isinstance(names, list) else [])
         surface = model_surface(model, size)
-        self.painter = SkinPainter(surface, None if skins is None else Skins(skins, surface))
+        self.painter = SkinPainter(surface, model_skins(model, size) if skins is None else Skins.read(skins, surface))
 
     def person(self, *seed: int) -> Person:
         """The person of a seed (any whole numbers); the same for the same model, size and skins."""

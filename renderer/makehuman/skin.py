@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.ndimage import zoom
 
 from renderer.makehuman.atlas import TILES, resample, texel_centres
 from renderer.makehuman.complexion import Complexion
@@ -16,6 +18,7 @@ from renderer.makehuman.surface import Surface
 
 _AGES = {"young": 25.0, "middleage": 48.0, "old": 72.0}  # years, of the skins
 _DETAIL = (-0.9, 0.55)  # logarithms between which a skin's own detail is kept: its nostrils, its highlights
+_DETAIL_STEP = 1 / 64  # of the details that a face model keeps
 _BROW_SHADOW = 0.12  # of the painted brows' strength, where others are worn over them
 _IRIS, _PUPIL = 0.43, 0.17  # of the eyeball's radius
 
@@ -24,19 +27,28 @@ class Skins:
     """The detail of free skins: what differs from their own mean colour, over the atlas.
 
     Args:
-        folder: of pictures `AGE_ANCESTRY_SEX.jpg`, laid over MakeHuman's uv.
-        surface: the head.
-
-    Raises:
-        FileNotFoundError, ValueError: one line, when there are none or one cannot be read.
+        names: of the N skins, `AGE_ANCESTRY_SEX`.
+        details: [N, A, A, 3] float16 logarithms.
     """
 
-    def __init__(self, folder: Path, surface: Surface):
+    def __init__(self, names: Sequence[str], details: np.ndarray):
+        self.names, self.details = tuple(names), details
+        keys = [name.split("_") for name in self.names]
+        self._age = np.array([_AGES[key[0]] for key in keys])
+        self._race = np.array([[key[1] == race for race in ETHNICITIES] for key in keys], float)
+        self._male = np.array([key[2].startswith("male") for key in keys], float)
+
+    @classmethod
+    def read(cls, folder: Path, surface: Surface) -> Skins:
+        """The pictures `AGE_ANCESTRY_SEX.jpg` in `folder`, laid over MakeHuman's uv.
+
+        Raises:
+            FileNotFoundError, ValueError: one line, when there are none or one cannot be read.
+        """
         paths = sorted(path for path in folder.glob("*_*_*.jpg") if path.name.split("_")[0] in _AGES)
         if not paths:
             raise FileNotFoundError(f"{folder}: expected skins such as young_asian_female.jpg. There are none")
         face = _face_weight(surface)
-        self.names = tuple(path.stem for path in paths)
         details = []
         for path in paths:
             try:
@@ -49,11 +61,22 @@ class Skins:
             atlas = np.log(resample(pixels, surface.size) + 6.0)
             mean = (atlas * face[..., None]).sum((0, 1)) / face.sum()
             details.append(np.clip(atlas - mean, *_DETAIL).astype(np.float16))
-        self._details = np.stack(details)
-        keys = [name.split("_") for name in self.names]
-        self._age = np.array([_AGES[key[0]] for key in keys])
-        self._race = np.array([[key[1] == race for race in ETHNICITIES] for key in keys], float)
-        self._male = np.array([key[2].startswith("male") for key in keys], float)
+        return cls([path.stem for path in paths], np.stack(details))
+
+    def stored(self) -> np.ndarray:
+        """[N, A, A, 3] int8: the details as a face model keeps them, in steps of 1.6 %."""
+        return np.rint(self.details.astype(np.float32) / _DETAIL_STEP).astype(np.int8)
+
+    @classmethod
+    def restored(cls, names: Sequence[str], stored: np.ndarray, size: int) -> Skins:
+        """What `stored` gave, over an atlas of `size` texels, a power of 2."""
+        details = stored.astype(np.float32) * _DETAIL_STEP
+        factor = stored.shape[1] // size
+        if factor > 1:
+            details = details.reshape(len(details), size, factor, size, factor, 3).mean((2, 4))
+        elif size > stored.shape[1]:
+            details = zoom(details, (1, *2 * (size / stored.shape[1],), 1), order=1, mode="nearest", grid_mode=True)
+        return cls(names, details.astype(np.float16))
 
     def detail(self, traits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """[A, A, 3] logarithms: one or two of the skins that fit a person of `traits` [7], blended."""
@@ -62,7 +85,7 @@ class Skins:
         fit = (self._race @ shares + 0.03) * np.where(self._male > 0.5, trait["male"], 1 - trait["male"]).clip(0.02)
         fit = fit * np.exp(-(((self._age - trait["age"]) / 13) ** 2) / 2).clip(1e-4)
         chosen = rng.choice(len(fit), size=2, p=fit / fit.sum())
-        first, second = self._details[chosen].astype(np.float32)
+        first, second = self.details[chosen].astype(np.float32)
         return second + (first - second) * np.float32(rng.uniform(0.55, 1.0))
 
 

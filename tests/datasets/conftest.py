@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datasets.make_synthetic import make_synthetic
+from datasets.make_synthetic import SyntheticSet, make_synthetic
 from datasets.synthetic.synthesizer import Synthesizer
 from renderer.face_model import load_face_model
 
@@ -17,8 +17,9 @@ def face():
 
 
 @pytest.fixture(scope="session")
-def synthesizer(face):
-    return Synthesizer(face, 64, seed=5, subjects=SUBJECTS)
+def synthesizer() -> Synthesizer:
+    """What makes the images of `photographs`."""
+    return SyntheticSet("", COUNT, 64, seed=5, shards=3, subjects=SUBJECTS).prepare()[1]()
 
 
 @pytest.fixture(scope="session")

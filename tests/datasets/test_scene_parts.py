@@ -152,8 +152,11 @@ def test_parts_without_their_head_are_refused(tiny_face_model, assets, tmp_path)
     with pytest.raises(ValueError, match=r"'tiny': MakeHuman's parts fit a model imported from MakeHuman alone"):
         FittedParts(assets, tiny_face_model, tiny_face_model.mean_shape, SIZE)
     write_parts(tmp_path / "parts", tiny_face_model.mean_shape.astype(float))
+    tiny_face_model.save(tmp_path / "tiny.npz")
     with pytest.raises(ValueError, match="Leave --assets out"):
-        make_synthetic(tmp_path / "out", count=4, shards=1, assets=tmp_path / "parts")
+        make_synthetic(
+            tmp_path / "out", count=4, shards=1, assets=tmp_path / "parts", face_model=str(tmp_path / "tiny.npz")
+        )
     assert not (tmp_path / "out").exists()
 
 

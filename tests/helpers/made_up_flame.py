@@ -23,7 +23,6 @@ import numpy as np
 import scipy.sparse
 
 from renderer import FaceModel, load_face_model
-from renderer.builtin.surface import EYE_CENTRE
 
 VERTICES, FACES = 5023, 9976
 PARENTS = (2**32 - 1, 0, 1, 1, 1)  # as the file has them
@@ -32,8 +31,8 @@ PARENTS = (2**32 - 1, 0, 1, 1, 1)  # as the file has them
 def make_arrays(donor: FaceModel | None = None, seed: int = 0) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """What generic_model.pkl holds, J_regressor dense, in metres; and what landmark_embedding.npy holds."""
     donor, rng = donor or load_face_model(), np.random.default_rng(seed)
-    # The landmarks lie on vertices that have to stay; what goes first is the lowest.
-    order = np.argsort(-donor.mean_shape[:, 1], kind="stable")
+    # The landmarks lie on vertices that have to stay; what goes first is the furthest from the face.
+    order = np.argsort(np.linalg.norm(donor.mean_shape - [0, 0, 0.2], axis=1), kind="stable")
     kept = np.sort(order[:VERTICES])
     number = np.full(len(order), -1)
     number[kept] = np.arange(VERTICES)
@@ -52,9 +51,9 @@ def make_arrays(donor: FaceModel | None = None, seed: int = 0) -> tuple[dict[str
 
     shapes = basis(donor.shape_basis * donor.shape_std, 300)
     moves = basis(0.5 * donor.expression_basis, 100)
-    eyes = donor.in_region("eye_white", "iris", "pupil", "eye_light")[kept]
+    eyes = donor.in_region("eye")[kept]
     left = eyes & (donor.mean_shape[kept, 0] > 0)
-    jaw = np.linalg.norm(donor.expression_basis[kept][..., donor.expression_names.index("jaw_open")], axis=1)
+    jaw = np.linalg.norm(donor.expression_basis[kept][..., donor.expression_names.index("jawOpen")], axis=1)
     weights = np.zeros((VERTICES, 5))
     weights[:, 2] = np.where(eyes, 0, np.clip(jaw / jaw.max() * 1.2, 0, 1))
     weights[:, 0] = (1 - weights[:, 2]) * np.clip((-0.05 - template[:, 1]) / 0.05, 0, 1)
@@ -66,12 +65,7 @@ def make_arrays(donor: FaceModel | None = None, seed: int = 0) -> tuple[dict[str
         near = np.argsort(np.linalg.norm(template - place, axis=1))[:12]
         regressor[joint, near] = rng.dirichlet(np.ones(len(near)))
     for joint, ball in ((3, left), (4, eyes & ~left)):
-        # Only the front of the ball is there; its middle lies behind that.
-        ids = np.flatnonzero(ball)
-        depth = 10 * (template[ids, 2] - shift[2])
-        behind = (depth.mean() - EYE_CENTRE[2]) / (depth.max() - depth.mean())
-        regressor[joint, ids] = (1 + behind) / len(ids)
-        regressor[joint, ids[depth.argmax()]] -= behind
+        regressor[joint, ball] = 1 / ball.sum()
     arrays = {
         "v_template": template, "shapedirs": np.concatenate([shapes, moves], -1),
         "posedirs": rng.normal(0, 1e-4, (VERTICES, 3, 36)), "J_regressor": regressor, "weights": weights,

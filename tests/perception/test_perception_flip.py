@@ -34,13 +34,12 @@ def test_toy_face_is_drawn_mirrored(face):
 
 def test_builtin_face_is_drawn_mirrored():
     model = load_face_model("builtin")
-    # looking aside turns the eyes by an angle, which is not quite linear and so not quite odd
-    matrix = check(model, 64, 1.5, twice=0.2)
+    matrix = check(model, 64, 1.5, twice=0.12)  # its movements are not quite symmetric
     names = list(model.expression_names)
     swaps = np.abs(matrix[model.layout.slice("expression"), model.layout.slice("expression")])
     for name in names:
-        if name.endswith("_left"):
-            assert swaps[names.index(name), names.index(name[:-4] + "right")] > 0.99, name
+        if name.endswith("Left"):
+            assert swaps[names.index(name), names.index(name[:-4] + "Right")] > 0.95, name
 
 
 def test_lopsided_faces_are_not_mirrored():

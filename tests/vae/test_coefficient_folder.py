@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from renderer.face_model import load_face_model
 from vae.coefficient_folder import folder_layout, gather
 from vae.data import BASEL_LAYOUT, factor_slice, load_factor
 from vae.sampler import load_factor_vae
@@ -121,8 +122,7 @@ def test_no_folder_and_no_files(tmp_path: Path) -> None:
 
 def test_sizes_come_from_face_model_or_dataset_or_are_basels(folder: Path, tmp_path: Path) -> None:
     assert folder_layout(folder) == BASEL_LAYOUT
-    with pytest.raises(FileNotFoundError, match=r"expected a dataset\.json in it or beside it"):
-        folder_layout(folder, "builtin")
+    assert folder_layout(folder, "builtin") == load_face_model("builtin").layout.to_dict()
     other = {**BASEL_LAYOUT, "shape": 7}
     np.savez(tmp_path / "face.npz", manifest=json.dumps({"layout": other, "checksum": "x"}))
     assert folder_layout(folder, tmp_path / "face.npz") == other
@@ -131,7 +131,9 @@ def test_sizes_come_from_face_model_or_dataset_or_are_basels(folder: Path, tmp_p
     (folder.parent / "dataset.json").write_text(json.dumps({"layout": None}))
     assert folder_layout(folder) == BASEL_LAYOUT
     (folder.parent / "dataset.json").write_text(json.dumps({"layout": {**BASEL_LAYOUT, "texture": 9}}))
-    assert folder_layout(folder)["texture"] == folder_layout(folder, "builtin")["texture"] == 9
+    assert folder_layout(folder)["texture"] == 9
+    with pytest.raises(ValueError, match=r"its coefficients are .*'texture': 9.*; those of builtin are"):
+        folder_layout(folder, "builtin")
 
 
 def test_command_line_trains_from_the_folder(folder: Path, vectors: np.ndarray, tmp_path: Path) -> None:
