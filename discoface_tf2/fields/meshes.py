@@ -48,7 +48,7 @@ def extract_mesh(field: Field, state: Any, box: Box, level: float, resolution: i
     counts = [int(2 * half / step + 1e-6) + 1 for half in box.half]
     low = np.array(box.centre) - (np.array(counts) - 1) * step / 2
     grid = (low + step * np.indices(counts).reshape(3, -1).T).astype(np.float32)
-    density = _evaluate(field, state, grid, np.broadcast_to(np.float32([0, 0, -1]), grid.shape))[1]
+    density = _evaluate(field, state, grid, np.broadcast_to(np.array([0, 0, -1], np.float32), grid.shape))[1]
     if not density.min() < level < density.max():
         raise ValueError(
             f"mesh: expected a level between the densities of the field, {density.min():g} to {density.max():g} per "
