@@ -1,5 +1,6 @@
-"""Metrics by name; a name is its protocol, so that two figures of one name can be compared.
+"""Control figures by name, and the lines that figures are written as.
 
+A name is its protocol, so that two figures of one name can be compared; `registry` has all that calc_metrics.py takes.
 `control<N>` (control500, control100): N images without truncation, in rows of five of one identity and one noise, drawn
 from seed 0, and `metrics.control.compare` of what the perception networks see in them.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass
 from pathlib import Path
@@ -75,3 +77,13 @@ def append_figures(run: Path, name: str, figures: Mapping[str, Any]) -> None:
     """Adds one line to `metric-<name>.jsonl` of a run folder."""
     with open(run / f"metric-{name}.jsonl", "a", encoding="utf-8") as file:
         file.write(json.dumps(figures) + "\n")
+
+
+def commit() -> str | None:
+    """The commit of the checkout that this module is of, `-dirty` where files are changed; None where it is none."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
