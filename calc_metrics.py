@@ -150,6 +150,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     baseline = None if args.baseline is None else load(args.baseline, face_model=args.face_model)
     if baseline is not None and baseline.resolution != model.resolution:
         raise ValueError(f"--baseline: expected {model.resolution} pixels. Received: {baseline.resolution}")
+    now = commit()  # what is measured with, whatever changes meanwhile
     options = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()}
     for kind, count in metrics:
         began = time.monotonic()
@@ -160,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             figures["tax"] = {key: figures[key] - value for key, value in figures["baseline"].items()}
             print(f"quality tax of {name}: {tax_line(figures, model.facts, baseline.facts)}")
         append_figures(out, name, {
-            "metric": name, "commit": commit(), "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "metric": name, "commit": now, "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - began, 1), "samples": count, "seed": args.seed,
             "truncation": args.truncation, "snapshot": model.folder.name, "kimg": model.facts.get("kimg"),
             "data": args.data.name, "options": options, **figures,

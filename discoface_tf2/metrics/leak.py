@@ -6,7 +6,7 @@ which nothing was trained on: where generated images are nearer than those, peop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from renderer.outputs import sheet
 
 PAIRS = 8  # of a kind on the sheet, the nearest of all
 _SIDE = 128  # pixels of an image on it
+Pick = Callable[[set[int]], dict[int, np.ndarray]]  # images uint8 [R, R, 3] by their numbers
 
 
 def nearest(queries: np.ndarray, batches: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -53,7 +54,7 @@ def plot(generated: np.ndarray, held_out: np.ndarray, path: Path) -> None:
     figure = Figure((6.4, 3.6), layout="constrained")
     axes = figure.subplots()
     for name, values in (("generated", generated), ("held out", held_out)):
-        axes.hist(values, bins, density=True, alpha=0.5, label=f"{name}, {len(values)} images")
+        axes.hist(values, bins.tolist(), density=True, alpha=0.5, label=f"{name}, {len(values)} images")
     axes.axvline(np.percentile(held_out, 99), color="black", linestyle=":", label="99 % of the held-out images")
     axes.set(xlabel="cosine to the nearest training image", ylabel="density")
     axes.legend()
@@ -61,17 +62,12 @@ def plot(generated: np.ndarray, held_out: np.ndarray, path: Path) -> None:
         figure.savefig(other, format="png", dpi=110)
 
 
-def draw_sheet(
-    kinds: dict[str, tuple[np.ndarray, np.ndarray, Callable[[set[int]], dict[int, np.ndarray]]]],
-    training: Callable[[set[int]], dict[int, np.ndarray]],
-    path: Path,
-) -> None:
-    """Writes the nearest pairs, nearest first: a row of images of each kind, and below it their training images.
+def draw_sheet(kinds: Mapping[str, tuple[np.ndarray, np.ndarray, Pick]], training: Pick, path: Path) -> None:
+    """Writes the nearest pairs, nearest first, PNG: a row of images of each kind, and below it their training images.
 
     Args:
-        kinds: by name: the nearest cosines [N], the numbers of the training images [N], and what gives images of the
-            kind by their numbers, uint8 [R, R, 3].
-        training: the same of training images.
+        kinds: by name: nearest cosines [N], numbers of the training images [N], and what gives the kind's images.
+        training: what gives training images.
         path: of the PNG.
     """
     cells, labels = [], []

@@ -153,7 +153,6 @@ def _leak(setup: Setup, count: int) -> dict[str, Any]:
     }
     embeddings = (setup.identity(images) for (images,) in setup.training(None))
     cosines, numbers = leak.nearest(np.concatenate(list(queries.values())), embeddings)
-    parts = {"generated": slice(count), "held out": slice(count, None)}
 
     def pick(images: Images, wanted: set[int]) -> dict[int, np.ndarray]:
         every = (image for (batch,) in images(max(wanted) + 1) for image in batch)
@@ -163,11 +162,13 @@ def _leak(setup: Setup, count: int) -> dict[str, Any]:
         order = sorted(wanted)
         return dict(zip(order, np.concatenate(list(setup.generated(count, order))), strict=True))
 
-    images = {"generated": pick_generated, "held out": functools.partial(pick, setup.real)}
-    kinds = {name: (cosines[part], numbers[part], images[name]) for name, part in parts.items()}
+    kinds: dict[str, tuple[np.ndarray, np.ndarray, leak.Pick]] = {
+        "generated": (cosines[:count], numbers[:count], pick_generated),
+        "held out": (cosines[count:], numbers[count:], functools.partial(pick, setup.real)),
+    }
     leak.draw_sheet(kinds, functools.partial(pick, setup.training), setup.out / f"metric-leak{count}-sheet.png")
-    leak.plot(*(cosines[part] for part in parts.values()), setup.out / f"metric-leak{count}.png")
-    return dict(leak.figures(*(cosines[part] for part in parts.values())))
+    leak.plot(cosines[:count], cosines[count:], setup.out / f"metric-leak{count}.png")
+    return dict(leak.figures(cosines[:count], cosines[count:]))
 
 
 _METRICS: Mapping[str, Callable[[Setup, int], dict[str, Any]]] = {

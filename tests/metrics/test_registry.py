@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import calc_metrics
 from discoface_tf2.metrics.names import METRIC, NAMES, split
-from discoface_tf2.metrics.outside import outside
+from discoface_tf2.metrics.outside import change_outside, outside
 from discoface_tf2.metrics.registry import _METRICS, Setup, measure_metric
 from discoface_tf2.systems.base import FaceGenerator
 from renderer import FaceRenderer
@@ -74,11 +75,23 @@ def test_a_generator_that_copies_leaks(setup):
     assert {path.name for path in setup.out.iterdir()} == {"metric-leak12.png", "metric-leak12-sheet.png"}
 
 
-def test_what_no_factor_changes_has_no_spread_and_does_not_change_outside(setup):
-    """Copies depend on the noise alone, which a row keeps."""
-    assert measure_metric("outside", 2, setup) == {"expression": 0, "lighting": 0, "pose": 0}
+def test_what_no_factor_changes_has_no_spread_and_does_not_change_outside(setup, tiny_sampler):
+    """Copies depend on the noise alone, which a row keeps; the others are of one grey per λ."""
     spreads = measure_metric("ds", 3, setup)["spread"]
     assert max(value for row in spreads.values() for value in row.values()) < 1e-5
+
+    class Grey(Copies):
+        def images(self, coefficients, noise, truncation):
+            level = coefficients[:, self.layout.slice("angles")][:, :1, None, None]
+            return tf.broadcast_to(level, [len(coefficients), 16, 16, 3])
+
+    def renderer(coefficients):
+        return SimpleNamespace(mask=tf.zeros([len(coefficients), 16, 16, 1]))
+
+    faces = setup.model.faces
+    assert change_outside(faces, tiny_sampler, renderer, 2) == {"expression": 0, "lighting": 0, "pose": 0}
+    changes = change_outside(Grey(None, faces.layout, 4, np.zeros(16)), tiny_sampler, renderer, 2)
+    assert changes["expression"] == changes["lighting"] == 0 < changes["pose"]
 
 
 def test_a_generator_of_the_real_images_is_near_them(setup):
@@ -87,6 +100,26 @@ def test_a_generator_of_the_real_images_is_near_them(setup):
     assert near == 1 and far < 1
     near, far = (measure_metric("identity_frechet", 20, s)["distance"] for s in (same, setup))
     assert near < far
+
+
+def test_outside_needs_a_mesh(setup):
+    with pytest.raises(ValueError, match="expected the face model"):
+        measure_metric("outside", COUNT, dataclasses.replace(setup, face_model=None))
+
+
+@pytest.mark.parametrize("flags, words", [
+    ("--metrics ds10 --samples 10", "--samples has no effect with --metrics"),
+    ("--metrics leak10", "leak needs --train_data"),
+    ("--metrics fid10 kid10", "fid needs --inception"),
+    ("--metrics ds10 --train_data t", "--train_data has no effect on ds"),
+    ("--metrics ds10 --baseline b", "--baseline has no effect without one of fid, kid"),
+    ("--metrics inception10", "expected NAME<N>"),
+    ("--metrics control10 --variation 6", "at least twice --variation, 12"),
+])  # fmt: skip
+def test_flags_that_do_not_go_together(flags, words, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        calc_metrics.main(["--model=m", "--perception_dir=p", "--data=d", *flags.split()])
+    assert words in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_names():
