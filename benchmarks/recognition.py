@@ -201,9 +201,8 @@ def cosines(network: Identity, pairs: Pairs) -> np.ndarray:
     look = tf.function(lambda x: network(x) + network(x[:, :, ::-1]), reduce_retracing=True)
 
     def embed(images: np.ndarray) -> np.ndarray:
-        parts = [look(tf.constant(images[k : k + 100] / 127.5 - 1.0, tf.float32)).numpy()
-                 for k in range(0, len(images), 100)]  # fmt: skip
-        found = np.concatenate(parts)
+        starts = range(0, len(images), 100)
+        found = np.concatenate([look(tf.constant(images[k : k + 100] / 127.5 - 1.0, tf.float32)) for k in starts])
         return found / np.linalg.norm(found, axis=1, keepdims=True)
 
     return np.sum(embed(pairs.first) * embed(pairs.second), 1)
