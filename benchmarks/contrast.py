@@ -42,7 +42,6 @@ SETTINGS = {
     "with": [],  # the preset's
     "published": ["--w_exp_warp=10", "--w_gamma_change=10"],
 }
-VARIED = ("expression", "lighting", "pose")
 SMALL = ["--preset=synthetic64", "--resolution=32", "--channel_base=512", "--channel_max=32", "--mapping_layers=3",
          "--mapping_width=64", "--w_exp=0", "--dtype=mixed_bfloat16", "--image_kimg=5",
          "--snapshot_kimg=5"]  # fmt: skip
@@ -123,17 +122,6 @@ def snapshot_at(run: Path, kimg: float) -> Path:
     return later[-1]
 
 
-def outside(images: np.ndarray, masks: np.ndarray) -> float:
-    """Mean absolute difference outside the mesh, between an image of a row and the next one.
-
-    Images of one row [V, R, R, 3] in 0-255 and their renders' masks [V, R, R, 1]; pixels that either mask covers are
-    left out.
-    """
-    free = np.maximum(masks[1:], masks[:-1])[..., 0] == 0  # [V - 1, R, R]
-    difference = np.abs(images[1:] - images[:-1]).mean(-1)
-    return float(difference[free].mean())
-
-
 def measure_run(run: Path, kimg: float, judge: Any, renderer: Any, subjects: int) -> Figures:
     """The figures of the run's snapshot after `kimg`; those that are in its folder already are read."""
     snapshot = snapshot_at(run, kimg)
@@ -147,23 +135,14 @@ def measure_run(run: Path, kimg: float, judge: Any, renderer: Any, subjects: int
 
 def measure_snapshot(snapshot: Path, judge: Any, renderer: Any, subjects: int) -> Figures:
     """The figures of a snapshot."""
-    import tensorflow as tf
-
-    from discoface_tf2.generation import GenerationOptions, generate
+    from discoface_tf2.metrics.outside import change_outside
     from discoface_tf2.metrics.protocols import Control
     from discoface_tf2.model import load
 
     model = load(snapshot)
     faces, sampler = model.faces, model.sampler
-    masks_of = tf.function(lambda coefficients: renderer(coefficients).mask)
-    figures: Figures = {}
-    for factor in VARIED:
-        options = GenerationOptions(factor, subjects, VARIATIONS, truncation=1.0)
-        rows = [
-            outside((batch.images.clip(-1, 1) + 1) * 127.5, masks_of(tf.constant(batch.coefficients)).numpy())
-            for batch in generate(options, faces, sampler, batch_size=VARIATIONS)
-        ]
-        figures[f"change outside the mesh, {factor} varied"] = float(np.mean(rows))
+    changes = change_outside(faces, sampler, renderer, subjects)
+    figures = {f"change outside the mesh, {factor} varied": value for factor, value in changes.items()}
     return figures | named(Control(VARIATIONS * subjects, VARIATIONS).measure(faces, sampler, judge))
 
 

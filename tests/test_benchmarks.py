@@ -44,16 +44,6 @@ def test_wrong_flags(capsys):
     assert "--batch and --repeats should be 1 or more" in capsys.readouterr().err
 
 
-def test_contrast_measures_what_lies_outside_both_meshes():
-    images = np.zeros([3, 4, 4, 3])
-    masks = np.zeros([3, 4, 4, 1])
-    masks[0, :2], masks[1, 1:3] = 1, 1  # free in both: row 3; of images 1 and 2: rows 0 and 3
-    images[1, :3] = 200.0  # under a mask of the first two, but row 0 is not under one of the last two
-    images[1, 3] = 10.0
-    expected = np.mean([*[10.0] * 4, *[200.0] * 4, *[10.0] * 4])
-    assert contrast.outside(images, masks) == pytest.approx(expected)
-
-
 def test_contrast_asks_for_what_train_has(tmp_path):
     """Every command of stage 2 is one of train.py, and the settings differ in the two weights of the pairs alone."""
     configs = {}

@@ -62,10 +62,16 @@ def test_both_stages_and_the_figures(tmp_path, common, tiny_dataset, tiny_assets
     measure = flags(model=second, perception_dir=tiny_assets / "perception", data=tiny_dataset, samples=10)
     calc_metrics.main(measure)
     written = json.loads((second / "metric-control10.jsonl").read_text())
+    assert written["metric"] == "control10" and written["options"]["variation"] == 5 and written["seconds"] > 0
     assert written["kimg"] == 0.008
     assert set(written["generated"]) == set(written["real"])
     assert written["real"]["samples"] == written["generated"]["samples"] == 10
     assert f"{written['generated']['pose_error_degrees']:.3f}" in capsys.readouterr().out
+    calc_metrics.main([*(flag for flag in measure if "samples" not in flag), "--metrics=identity_frechet10",
+                       f"--baseline={first}", f"--out={tmp_path}"])  # fmt: skip
+    assert "with: stage 2 after 0.008 kimg, without: stage 1 after 0.012 kimg" in capsys.readouterr().out
+    tax = json.loads((tmp_path / "metric-identity_frechet10.jsonl").read_text())
+    assert tax["tax"]["distance"] == tax["distance"] - tax["baseline"]["distance"]
 
 
 def test_gif_through_the_scripts(tmp_path, tiny_dataset, tiny_assets, capsys):

@@ -40,13 +40,17 @@ def identity_similarity(embeddings: np.ndarray, subjects: np.ndarray) -> dict[st
     same = subjects[:, None] == subjects[None]
     within, across = cosine[upper & same], cosine[upper & ~same]
     if not within.size or not across.size:
-        raise ValueError("identity similarity: expected several subjects with several pictures each")
-    below = np.searchsorted(np.sort(across), within) / across.size
+        raise ValueError("identity similarity: expected several subjects with several pictures each; take more samples")
     return {
         "identity_within": float(within.mean()),
         "identity_across": float(across.mean()),
-        "identity_auc": float(below.mean()),
+        "identity_auc": roc_auc(within, across),
     }
+
+
+def roc_auc(same: np.ndarray, other: np.ndarray) -> float:
+    """Share of (same, other) pairs of similarities [N], [M] in which the first is larger."""
+    return float((np.searchsorted(np.sort(other), same) / other.size).mean())
 
 
 def compare(

@@ -1,13 +1,13 @@
-"""Metrics by name; a name is its protocol, so that two figures of one name can be compared.
+"""`control<N>`, which training runs measure too, and the lines that figures are written as.
 
-`control<N>` (control500, control100): N images without truncation, in rows of five of one identity and one noise, drawn
-from seed 0, and `metrics.control.compare` of what the perception networks see in them.
+N images without truncation, in rows of five of one identity and one noise, sampled from seed 0, and
+`metrics.control.compare` of what the perception networks predict of them. `registry` has the other metrics.
 """
 
 from __future__ import annotations
 
 import json
-import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass
 from pathlib import Path
@@ -23,8 +23,6 @@ from discoface_tf2.systems.base import FaceGenerator
 from renderer.face_model import FaceModel
 from renderer.options import SEED, check_options, option
 from vae import FactorSampler
-
-_NAME = re.compile(r"control([1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
@@ -60,18 +58,17 @@ class Control:
         return measure(self.batches(faces, sampler), perception, face_model)
 
 
-def find_metric(name: str) -> Control:
-    """The protocol of a name. Raises ValueError for an unknown one."""
-    match = _NAME.fullmatch(name)
-    if match is None:
-        raise ValueError(f"metric: expected control<N>, such as control500. Received: {name!r}")
-    try:
-        return Control(int(match[1]))
-    except ValueError as error:
-        raise ValueError(f"metric {name}: {error}") from None
-
-
 def append_figures(run: Path, name: str, figures: Mapping[str, Any]) -> None:
     """Adds one line to `metric-<name>.jsonl` of a run folder."""
     with open(run / f"metric-{name}.jsonl", "a", encoding="utf-8") as file:
         file.write(json.dumps(figures) + "\n")
+
+
+def commit() -> str | None:
+    """The commit of the checkout that this module is of, `-dirty` where files are changed; None where it is none."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -15,7 +15,8 @@ from tensorboard.plugins.hparams import api as hparams
 from discoface_tf2.config import Monitoring
 from discoface_tf2.generation import to_uint8
 from discoface_tf2.metrics.control import coefficient_errors
-from discoface_tf2.metrics.protocols import append_figures, find_metric
+from discoface_tf2.metrics.names import split
+from discoface_tf2.metrics.protocols import Control, append_figures
 from discoface_tf2.sampling import replica_normal
 from discoface_tf2.systems.base import FaceGenerator, Tools
 from discoface_tf2.training.events import Events
@@ -139,7 +140,7 @@ class Summaries:
         if self.tools.perception is None:
             raise ValueError("--metrics: expected the perception networks, which they look through (--perception_dir)")
         for name in self.monitoring.metrics:
-            figures = find_metric(name).measure(self._faces(state), self.tools.sampler, self.tools.perception)
+            figures = Control(split(name)[1]).measure(self._faces(state), self.tools.sampler, self.tools.perception)
             append_figures(self.directory, name, {"kimg": state.kimg, "generated": figures})
             self.scalars({f"{name}/{key}": value for key, value in figures.items()}, state.kimg)
             if final:

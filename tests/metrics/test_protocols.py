@@ -1,24 +1,21 @@
 """Metrics by name: which images, and where the figures go."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
 from discoface_tf2.metrics.control import coefficient_errors
-from discoface_tf2.metrics.protocols import Control, append_figures, find_metric
+from discoface_tf2.metrics.protocols import Control, append_figures, commit
 from discoface_tf2.networks.stylegan2.config import NetworkConfig, build_generator
 from discoface_tf2.systems.disco.system import DiscoGenerator
 from renderer import CoefficientLayout
 
 
-def test_names():
-    assert find_metric("control500") == Control(500, variation=5, seed=0, truncation=1.0)
-    for name in ("control", "control05", "fid50k", "control500 "):
-        with pytest.raises(ValueError, match="expected control<N>"):
-            find_metric(name)
-    with pytest.raises(ValueError, match=r"metric control7: samples should be at least twice"):
-        find_metric("control7")
+def test_identity_needs_rows():
+    with pytest.raises(ValueError, match="samples should be at least twice"):
+        Control(7)
 
 
 def test_control_draws_rows_of_one_identity(tiny_face_model, tiny_sampler, tiny_perception):
@@ -57,3 +54,10 @@ def test_figures_are_added_line_by_line(tmp_path):
         append_figures(tmp_path, "control10", {"kimg": kimg})
     lines = (tmp_path / "metric-control10.jsonl").read_text().splitlines()
     assert [json.loads(line)["kimg"] for line in lines] == [1.0, 2.0]
+
+
+def test_the_commit_is_that_of_the_checkout(monkeypatch):
+    found = commit()
+    assert found is None or re.fullmatch(r"[0-9a-f]{7,40}(-dirty)?", found)
+    monkeypatch.setenv("PATH", "")
+    assert commit() is None
