@@ -258,7 +258,7 @@ def test_interrupted_damaged_and_made_by_others_the_bytes_are_the_same(run, tiny
 
 
 def test_people_too_much_alike_are_left_out_by_the_network(run, tiny_assets, tmp_path):
-    perception = [f"--perception_dir={tiny_assets / 'perception'}"]
+    perception = ["--masks", f"--perception_dir={tiny_assets / 'perception'}"]
     generate_dataset.main(arguments(run, tmp_path / "all", *perception, "--min_distance=1e-9"))
     with np.load(tmp_path / "all" / "identities.npz") as found:
         distances = 1 - found["embedding"] @ found["embedding"].T

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from datasets.alignment import five_landmarks, reflect_border
+from datasets.alignment import five_landmarks
 
 # ArcFace's places of eyes, nose tip and mouth corners in an image of 112 pixels (Deng et al., CVPR 2019, and their
 # published code), where a pixel's number is its middle.
@@ -82,23 +82,21 @@ def _ffhq(landmarks: np.ndarray, image_size: int) -> Similarity:
 def warp(pixels: np.ndarray, found: Similarity, image_size: int) -> np.ndarray:
     """Resamples an image [H, W, 3], or a map of classes [H, W], both uint8, as `found` has it → [S, S(, 3)].
 
-    Images bicubically and antialiased, classes at the nearest pixel. Beyond the border is its reflection, blurred
-    more and more in an image.
+    Images bilinearly, as face recognition's own pipelines do, and antialiased; classes at the nearest pixel. Beyond
+    the border is its reflection.
     """
     back, classes = found.inverse(), pixels.ndim == 2
     corners = back(np.array([(0, 0), (image_size, 0), (0, image_size), (image_size, image_size)], float))
     size = np.array(pixels.shape[1::-1])
     before, after = (np.ceil(part.clip(0)).astype(int) for part in (-corners.min(0), corners.max(0) - size))
     if before.any() or after.any():
-        if classes:
-            pixels = np.pad(pixels, [(before[1], after[1]), (before[0], after[0])], mode="symmetric")
-        else:
-            pixels = reflect_border(pixels, before, after, side=float(abs(back.turn) * image_size))
+        pads = [(before[1], after[1]), (before[0], after[0]), (0, 0)]
+        pixels = np.pad(pixels, pads[: pixels.ndim], mode="symmetric")
     factor = 1 if classes else max(1, int(np.ceil(abs(back.turn) - 1e-6)))  # samples per pixel, along each side
     coefficients = back.matrix().astype(np.float64)
     coefficients[:, :2] /= factor
     coefficients[:, 2] += before
-    method = Image.Resampling.NEAREST if classes else Image.Resampling.BICUBIC
+    method = Image.Resampling.NEAREST if classes else Image.Resampling.BILINEAR
     shape = (image_size * factor,) * 2
     warped = Image.fromarray(pixels).transform(shape, Image.Transform.AFFINE, tuple(coefficients.ravel()), method)
     return np.asarray(warped if factor == 1 else warped.reduce(factor))

@@ -60,7 +60,8 @@ class Folders(Layout):
             image, mask = self._paths(sample.name)
             for path, content in ((image, sample.image), (mask, sample.mask)):
                 if content is not None:
-                    path.parent.mkdir(parents=True, exist_ok=True)
+                    if sample.number == 0:
+                        path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(content)
             files.append(image.relative_to(self.folder).as_posix())
         return files

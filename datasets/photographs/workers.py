@@ -148,7 +148,7 @@ def _serve(pipe: Connection, make: Callable[[], Callable], fatal: tuple[type[Bas
     except BaseException as error:  # told to the master, which raises it
         _send(pipe, error)
         return
-    pipe.send(_READY)
+    _send(pipe, _READY)
     while True:
         try:
             item = pipe.recv()

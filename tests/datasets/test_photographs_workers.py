@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import time
 from functools import partial
 
 import pytest
 
+from datasets.photographs import workers
 from datasets.photographs.workers import Failure, work
 
 
@@ -69,3 +71,11 @@ def test_a_worker_that_cannot_start_says_why() -> None:
 def test_in_this_process() -> None:
     results = dict(work(partial(make), [("square", 3), ("raise", 0)], workers=0))
     assert results == {("square", 3): 9, ("raise", 0): Failure("ValueError: two lines")}
+
+
+def test_a_worker_whose_master_is_gone_while_it_loads_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(workers, "use_one_thread", lambda: None)
+    theirs, ours = multiprocessing.Pipe()
+    ours.close()
+    workers._serve(theirs, lambda: len, ())
