@@ -1,6 +1,6 @@
 # `make demo`: the whole main job on a laptop; run again, it redoes nothing that is done.
 # `make test`: the tests. Both install what they need into .venv first.
-# `make test-beam`: the test that needs apache-beam, in an environment of its own, since that brings older packages.
+# `make test-beam`: the tests that need apache-beam, in an environment of its own, since that brings older packages.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -45,7 +45,7 @@ BEAM := .venv-beam
 test-beam:
 	@$(PYTHON) -m venv $(BEAM) && $(BEAM)/bin/pip install --quiet --upgrade pip && \
 	if $(BEAM)/bin/pip install --quiet --editable '.[beam]' pytest && $(BEAM)/bin/pip install --quiet --no-deps $(GRAPHICS); \
-	then $(BEAM)/bin/python -m pytest -rs tests/test_preprocess_data.py -k beam_pipeline; \
+	then $(BEAM)/bin/python -m pytest -rs tests/test_preprocess_data.py tests/test_generate_dataset.py -k beam_pipeline; \
 	else echo "test-beam: skipped: apache-beam cannot be installed here (see above)"; fi
 
 # ---- the main job, one step a target; a target's file exists only when its step is done -------------------------

@@ -41,9 +41,11 @@ def factor(text: str) -> str:
 def make_parser() -> argparse.ArgumentParser:
     """The options, with the original's names and defaults."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="a run folder (its newest snapshot), a snapshot, or "
-                        "a .zip of one")  # fmt: skip
-    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--model", type=Path, help="a run folder (its newest snapshot), a snapshot, or a .zip of one; "
+                        "default the model that ships")  # fmt: skip
+    parser.add_argument("--out", type=Path, help="folder to write to")
+    parser.add_argument("--selfcheck", action="store_true", help="whether the model draws here what it drew where it "
+                        "was made; nothing else is done")  # fmt: skip
     add_option(parser, GenerationOptions, "seed")
     add_option(parser, GenerationOptions, "truncation")
     random = parser.add_argument_group("at random")
@@ -60,7 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
     exact.add_argument("--light", metavar="LIGHT", help="such as left, or top=0.5@#ffd0a0,ambient=0.3")
     exact.add_argument("--coefficients", metavar="FILE", help="whole faces from a file, in place of people of the seed")
     exact.add_argument("--grid", metavar="AXIS", help="columns: yaw=-30:30:5, smile=0,0.5,1, light=left|right, "
-                       "identity=8")  # fmt: skip
+                       "identity=8, identity=0:3:31 (people in between), orbit=60 (around the face)")  # fmt: skip
     exact.add_argument("--rows", metavar="AXIS", help="rows, the same")
     exact.add_argument("--video", type=Path, metavar="FILE", help="a film of the grid's columns, .mp4 or .gif")
     exact.add_argument("--fps", type=whole(1, 120), help="its frames per second (default: 25)")
@@ -109,15 +111,24 @@ def main(argv: Sequence[str] | None = None) -> None:
         exact = exact_options(args)
     except ValueError as error:
         parser.error(str(error))
+    if args.out is None and not args.selfcheck:
+        parser.error("--out: expected the folder to write to")
     if args.dry_run:
         print_options(args)
         return
 
     # TensorFlow takes seconds to import, so usage errors come before it.
-    from discoface_tf2.model import load
+    from discoface_tf2.model import BUNDLED, load
 
-    model = load(args.model, face_model=args.face_model, vae_dir=args.vae_dir)
+    model = load(args.model or BUNDLED, face_model=args.face_model, vae_dir=args.vae_dir)
     model.require_face_model()
+    if args.selfcheck:
+        from discoface_tf2.selfcheck import require_golden
+
+        mean, largest = require_golden(model)
+        told = f"(of 255: mean {mean:.2g}, largest {largest})"
+        print(f"{args.model or BUNDLED}: draws here what it drew where it was made {told}")
+        return
     if exact is not None:
         from discoface_tf2.exact import write_exact
 

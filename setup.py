@@ -4,6 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+MESHES = ["scikit-image", "trimesh"]
 MTCNN = "mtcnn==1.0.0"  # datasets/photographs/detection.py knows this version's weights
 
 setup(
@@ -33,18 +34,22 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "beam": ["apache-beam"],  # photographs on many machines; brings protobuf 6
+        "beam": ["apache-beam"],  # photographs and data sets on many machines; brings protobuf 6
+        "datasets": ["pyarrow"],  # generate_dataset.py
+        "meshes": MESHES,  # surfaces of radiance fields as .obj, .ply or .glb
         "photographs": [MTCNN],  # preprocess_data.py without --lm_path; its weights are in the wheel, and checked
         "video": ["av"],  # turntables as .mp4; .gif needs nothing
         "test": [
             "pytest",
             "pytest-xdist",
             "hypothesis",
+            "pyarrow",
             "ruff",
             "mypy",
             "av",
             "build",
             "setuptools>=77",  # builds the wheel without fetching anything
+            *MESHES,
             MTCNN,
         ],
     },

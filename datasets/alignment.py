@@ -163,13 +163,13 @@ def _extended(image: Image.Image, corners: np.ndarray, margin: float) -> tuple[I
     pixels = np.asarray(image.crop((*inner_low.tolist(), *inner_high.tolist())))  # [h, w, 3]
     before, after = (inner_low - low).clip(0), (high - inner_high).clip(0)
     if before.any() or after.any():
-        pixels = _reflect_border(pixels, before, after, side=float(corners[2] - corners[0]))
+        pixels = reflect_border(pixels, before, after, side=float(corners[2] - corners[0]))
     start = (low - inner_low).clip(0)
     shown = pixels[start[1] : start[1] + high[1] - low[1], start[0] : start[0] + high[0] - low[0]]
     return Image.fromarray(np.ascontiguousarray(shown)), low
 
 
-def _reflect_border(pixels: np.ndarray, before: np.ndarray, after: np.ndarray, side: float) -> np.ndarray:
+def reflect_border(pixels: np.ndarray, before: np.ndarray, after: np.ndarray, side: float) -> np.ndarray:
     """Pads [h, w, 3] uint8 by (x, y) pixels before and after: reflected, and blurred with the distance."""
     pads = [(int(before[axis]), int(after[axis])) for axis in (1, 0)]
     padded = np.pad(pixels, [*pads, (0, 0)], mode="symmetric").astype(np.float32)

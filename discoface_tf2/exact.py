@@ -19,13 +19,11 @@ from discoface_tf2.people import People
 from discoface_tf2.pictures import COEFFICIENTS, SHEET, claim, image_path
 from renderer.coefficients_io import load_coefficients
 from renderer.files import save_png
-from renderer.lights import DEFAULT_SETUP
 from renderer.outputs import sheet
 from renderer.turntable import check_writer, write_film
 
 _SHOWN = 40  # rows and columns of the sheet, at most
 _KNOWN = 4096  # people who say how far the training went
-Value = float | int | str
 
 
 class Grid:
@@ -52,10 +50,10 @@ class Grid:
                         if axis is None or value is None:
                             continue
                         words.append(axis.label(value))
-                        face = self._person(model, options, int(value)) if axis.name == "identity" else face
+                        face = self._person(model, options, float(value)) if axis.name == "identity" else face
                     for axis, value in ((rows, row), (columns, column)):
                         if axis is not None and value is not None and axis.name != "identity":
-                            face = _moved(face, axis.name, value)
+                            face = face.with_(**axis.change(value))
                     parts.append(face)
                     line.append(", ".join(word for word in words if word))
                 self.labels.append(line)
@@ -71,15 +69,12 @@ class Grid:
             changed = self._changed(model.people(faces, _noise(options.source, len(faces), model.noise_dim)), options)
             return [(f"face {k}" if len(faces) > 1 else "", changed[[k]]) for k in range(len(faces))]
         if rows is not None and rows.name == "identity":
-            return [(rows.label(number), self._person(model, options, int(number))) for number in rows.values]
+            return [(rows.label(number), self._person(model, options, float(number))) for number in rows.values]
         return [("", self._person(model, options, options.identities[0]))]
 
-    def _person(self, model: Model, options: ExactOptions, number: int) -> People:
+    def _person(self, model: Model, options: ExactOptions, number: float) -> People:
         """A person at rest, then as the options have it."""
-        person = model.sample(1, seed=options.seed, start=number)
-        rest = np.zeros(person.expression.shape[1])
-        plain = person.with_(pose=np.zeros(3), light=DEFAULT_SETUP, expression=rest)
-        return self._changed(plain, options)
+        return self._changed(model.between(number, seed=options.seed).at_rest(), options)
 
     @staticmethod
     def _changed(people: People, options: ExactOptions) -> People:
@@ -96,14 +91,6 @@ def _noise(path: Path, count: int, noise_dim: int) -> np.ndarray | None:
     rows = [record.get("noise") for record in records]
     whole = len(rows) == count and all(isinstance(row, list) and len(row) == noise_dim for row in rows)
     return np.asarray(rows, np.float32) if whole else None
-
-
-def _moved(people: People, name: str, value: Value) -> People:
-    if name == "light":
-        return people.with_(light=str(value))
-    if name in ANGLES:
-        return people.with_(**{name: float(value)})  # type: ignore[arg-type]
-    return people.with_(expression={name: float(value)})
 
 
 def beyond_training(people: People, model: Model) -> list[str]:
@@ -157,9 +144,7 @@ def write_exact(
                 progress.update(len(images))
     shown = [[Image.open(image_path(folder, row * columns + k)) for k in range(min(columns, _SHOWN))]
              for row in range(min(len(grid.labels), _SHOWN))]  # fmt: skip
-    side = shown[0][0].width * -(-128 // shown[0][0].width)  # small images grow until a label fits under them
-    cells = [[image.resize((side, side), Image.Resampling.NEAREST) for image in line] for line in shown]
-    save_png(sheet(cells, [line[:_SHOWN] for line in grid.labels[:_SHOWN]]), folder / SHEET)
+    save_png(sheet(shown, [line[:_SHOWN] for line in grid.labels[:_SHOWN]], side=128), folder / SHEET)
     if video is not None:
         write_film(video, _frames(folder, len(grid.labels), columns), fps)
     return folder / SHEET

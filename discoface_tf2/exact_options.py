@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 ANGLES = ("yaw", "pitch", "roll")
+ORBIT = (25.0, 12.0)  # degrees of yaw and pitch: how far a camera on the axis `orbit` goes around a face
 _MOST = 10_000  # values of an axis
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What changes along the rows or the columns of a grid: `identity`, `light`, an angle, or a movement by name."""
+    """What changes along the rows or the columns of a grid: `identity`, `light`, an angle, or a movement by name.
+
+    Or `orbit`: the way around an ellipse of yaw and pitch, in degrees.
+    """
 
     name: str
     values: tuple[float | int | str, ...]
@@ -27,7 +31,8 @@ class Axis:
     def parse(cls, text: str) -> Axis:
         """`yaw=-30:30:5` (five values, both ends included), `smile=0,0.5,1`, `light=left|top=0.5`, `identity=8`.
 
-        `identity=8` is the first eight people, `identity=3,7` these two. Raises ValueError with one line.
+        `identity=8` is the first eight people, `identity=3,7` these two, `identity=0:3:31` the way from the first to
+        the fourth; `orbit=60` once around in 60 steps. Raises ValueError with one line.
         """
         name, equals, rest = (part.strip() for part in text.partition("="))
         if not name or not equals or not rest:
@@ -36,22 +41,40 @@ class Axis:
             )
         if name == "light":
             values: tuple[float | int | str, ...] = tuple(part.strip() for part in rest.split("|"))
-        elif name == "identity":
+        elif name == "identity" and ":" not in rest:
             values = identities(rest, text, counted=True)
+        elif name == "orbit" and ":" not in rest:
+            steps = _number(rest, text)
+            if not 2 <= steps <= _MOST or steps != int(steps):
+                raise ValueError(f"expected orbit=STEPS, from 2 to {_MOST:,}. Received: {text!r}")
+            values = tuple(360 * k / steps for k in range(int(steps)))
         elif ":" in rest:
             numbers = [_number(part, text) for part in rest.split(":")]
             if len(numbers) != 3 or not 2 <= numbers[2] <= _MOST or numbers[2] != int(numbers[2]):
                 raise ValueError(f"expected FROM:TO:COUNT, COUNT from 2 to {_MOST:,}. Received: {text!r}")
             first, last, count = numbers[0], numbers[1], int(numbers[2])
             values = tuple(first + (last - first) * k / (count - 1) for k in range(count))
+            if name == "identity" and not 0 <= min(first, last) <= max(first, last) < 2**31 - 1:
+                raise ValueError(f"expected numbers of people from 0 on. Received: {text!r}")
         else:
             values = tuple(_number(part, text) for part in rest.split(","))
         return cls(name, values)
+
+    def change(self, value: float | int | str) -> dict[str, Any]:
+        """What `People.with_` takes for a value of an angle, a movement or `light`."""
+        if self.name == "light":
+            return {"light": str(value)}
+        if self.name == "orbit":
+            turn = math.radians(float(value))
+            return {"yaw": ORBIT[0] * math.sin(turn), "pitch": ORBIT[1] * math.cos(turn)}
+        return {self.name: float(value)} if self.name in ANGLES else {"expression": {self.name: float(value)}}
 
     def label(self, value: float | int | str) -> str:
         """A value in words."""
         if self.name in ANGLES:
             return f"{self.name} {value:+g}°"
+        if self.name == "orbit":
+            return f"orbit {value:.0f}°"
         return f"{self.name} {value}" if isinstance(value, (int, str)) else f"{self.name} {value:.3g}"
 
 
@@ -107,8 +130,9 @@ class ExactOptions:
         names = [axis.name for axis in axes]
         if len(set(names)) < len(names):
             raise ValueError(f"--grid and --rows: expected two different axes. Received: {names[0]} twice")
+        turned = [angle for name in names for angle in (("yaw", "pitch") if name == "orbit" else (name,))]
         for name in ANGLES:
-            if name in names and getattr(self, name) is not None:
+            if turned.count(name) + (getattr(self, name) is not None) > 1:
                 raise ValueError(f"--{name}: it is an axis of the grid as well; leave one out")
         if self.coefficients is not None and ("identity" in names or self.identities != (0,)):
             raise ValueError("--coefficients: its faces are who they are; leave --identity out")

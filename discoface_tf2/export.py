@@ -1,17 +1,26 @@
-"""A snapshot as a SavedModel: TensorFlow alone runs it, without this project."""
+"""A snapshot to hand on: as a SavedModel, which TensorFlow alone runs, or as a small .zip for `discoface_tf2.load`."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
+import tempfile
+import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import tensorflow as tf
 
-from discoface_tf2.model import Model
-from renderer.files import atomic_folder
+from discoface_tf2 import model_io
+from discoface_tf2.model import Model, load
+from discoface_tf2.selfcheck import TOLERANCE, require_golden, write_golden
+from renderer.files import atomic_folder, atomic_path
+from vae import FactorSampler
 
 DESCRIPTION = "signatures.json"
+_COMPARED = 16  # images before and after
 
 
 class ExportedModel(tf.Module):
@@ -109,3 +118,68 @@ def _compare(folder: Path, exported: ExportedModel, size: int) -> float:
     if not difference < 1e-3:
         raise ValueError(f"{folder}: the saved model draws other images than the snapshot, by {difference}")
     return difference
+
+
+def export_zip(path: str | Path, model: Model) -> float:
+    """Writes a .zip of the snapshot with its weights in half precision, and loads it back.
+
+    What the system generates with is in it, the face model too where it renders and the model is not the built-in one.
+    Returns the mean difference, of 255, between images of the snapshot and of the .zip. Raises ValueError when that is
+    too much, and OSError with one line when the disk is full; a file that was there before is kept then.
+    """
+    path = Path(path)
+    if path.suffix != ".zip":
+        raise ValueError(f"{path}: expected a name that ends in .zip")
+    whole = model.system.renders and model.face_model_source != "builtin"
+    facts = {**model.facts, "face_model": model_io.FACE_MODEL if whole else model.face_model_source}
+    manifest = dataclasses.replace(model.manifest, facts=facts)
+
+    def also(folder: Path) -> None:
+        for weights in folder.rglob("*.h5"):
+            _halve(weights)
+        _, generator = model_io.load_generator(model.folder)
+        generator.load_weights(folder / model_io.WEIGHTS)
+        faces = model.system.faces(
+            generator, model.layout, model.noise_dim, model.faces.average_w,
+            model.face_model if model.system.renders else None,
+        )  # fmt: skip
+        write_golden(folder / model_io.GOLDEN, faces, FactorSampler.load(folder / model_io.VAE))
+        if whole:
+            model.face_model.save(folder / model_io.FACE_MODEL)
+
+    with tempfile.TemporaryDirectory() as temporary, atomic_path(path) as other:
+        snapshot = Path(temporary) / "model"
+        model_io.save_model(
+            snapshot, model.generator, manifest, vae_dir=model.vae_dir, average_w=model.faces.average_w, also=also
+        )
+        with zipfile.ZipFile(other, "w", zipfile.ZIP_DEFLATED) as file:
+            for part in sorted(part for part in snapshot.rglob("*") if part.is_file()):
+                file.write(part, part.relative_to(temporary))
+        found = load(other)
+        require_golden(found)
+        people = model.sample(_COMPARED)
+        ours, theirs = (one.generate(people).astype(int) for one in (model, found))
+        difference = float(np.abs(ours - theirs).mean())
+        if not difference <= TOLERANCE:
+            raise ValueError(f"{path}: in half precision its images differ by {difference:.3g} of 255 on average")
+    return difference
+
+
+def _halve(path: Path) -> None:
+    """Rewrites an HDF5 file with its floats in half precision. Raises ValueError where one is too large for it."""
+    with h5py.File(path, "r") as source, h5py.File(path.with_suffix(".half"), "w") as target:
+
+        def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
+            made = target.require_group(name) if isinstance(item, h5py.Group) else None
+            if made is None:
+                values = item[()]
+                if np.asarray(values).dtype == np.float32:
+                    values = np.asarray(values, np.float16)
+                    if not np.isfinite(values).all():
+                        raise ValueError(f"{path}: {name} is too large for half precision")
+                made = target.create_dataset(name, data=values)
+            made.attrs.update(item.attrs)
+
+        source.visititems(copy)
+        target.attrs.update(source.attrs)
+    shutil.move(path.with_suffix(".half"), path)

@@ -1,7 +1,7 @@
 """A trained generator, ready to use.
 
 import discoface_tf2 as df
-model = df.load("runs/stage2")                     # a run, a snapshot, or a .zip of one
+model = df.load()                                  # the model that ships; or a run, a snapshot, or a .zip of one
 people = model.sample(8, seed=0)
 images = model.generate(people.with_(yaw=20, expression={"smile": 0.8}, light="left"), truncation=0.7)
 """
@@ -82,10 +82,16 @@ class Model:
         """The factors' decoders. Raises FileNotFoundError or ValueError with one line."""
         return model_io.load_sampler(self.folder, self.manifest, self.vae_dir)
 
+    @property
+    def face_model_source(self) -> str:
+        """ "builtin" or the .npz of its face model: as given, within the snapshot, or as the run noted."""
+        own = self.folder / model_io.FACE_MODEL
+        return self._face_model or str(own if own.is_file() else self.facts.get("face_model", "builtin"))
+
     @functools.cached_property
     def face_model(self) -> FaceModel:
         """The face model that it was trained for. Raises FileNotFoundError or ValueError with one line."""
-        source = self._face_model or str(self.facts.get("face_model", "builtin"))
+        source = self.face_model_source
         if source != "builtin" and not Path(source).is_file():
             raise FileNotFoundError(
                 f"{self.folder}: expected the .npz of the face model that it was trained for (--face_model). There is "
@@ -118,6 +124,19 @@ class Model:
         samples = [sample_z(seed, number, *sizes) for number in range(start, start + count)]
         z, noise = (np.stack(parts) for parts in zip(*samples, strict=True))
         return People(self.sampler.sample(z).numpy(), noise, self.layout, self._known_face_model())
+
+    def between(self, number: float, *, seed: int = 0) -> People:
+        """The person at a number of `sample`; between whole ones, one in whom the two neighbours mix.
+
+        The way leads through latents and noise, on arcs: each person on it is as likely as the neighbours.
+        """
+        first = int(number)
+        share, sizes = number - first, (self.sampler.latent_size, self.noise_dim)
+        ours, theirs = (sample_z(seed, k, *sizes) for k in (first, first + 1))
+        scale = np.float32(1 / np.hypot(1 - share, share))
+        z, noise = (scale * ((1 - share) * one + share * other) for one, other in zip(ours, theirs, strict=True))
+        coefficients = self.sampler.sample(z[None].astype(np.float32)).numpy()
+        return People(coefficients, noise[None].astype(np.float32), self.layout, self._known_face_model())
 
     def people(self, coefficients: np.ndarray, noise: np.ndarray | Sequence[float] | None = None) -> People:
         """People of coefficients [N, λ] of one's own, and noise [N, noise_dim]; without, everyone's is zero."""
@@ -162,9 +181,12 @@ class Model:
             raise
 
 
-def load(path: str | Path, *, face_model: str | None = None, vae_dir: str | Path | None = None,
+BUNDLED = Path(__file__).parent / "data" / "model.zip"  # docs/model_card.md
+
+
+def load(path: str | Path = BUNDLED, *, face_model: str | None = None, vae_dir: str | Path | None = None,
          dtype: str = "float32") -> Model:  # fmt: skip
-    """The snapshot at `path`, the newest of the run at `path`, or that in a .zip.
+    """The snapshot at `path`, the newest of the run at `path`, or that in a .zip; the model that ships by default.
 
     Args:
         path: a run folder, a snapshot folder, or a .zip of either.

@@ -35,6 +35,8 @@ CURRENT_WEIGHTS = "generator_current.weights.h5"  # what training goes on from, 
 DISCRIMINATOR_WEIGHTS = "discriminator.weights.h5"
 AVERAGE_W = "average_w.npy"  # what truncation moves w toward
 VAE = "vae"
+GOLDEN = "golden.npz"  # `discoface_tf2.selfcheck`
+FACE_MODEL = "face_model.npz"  # in a snapshot that is handed on, where its system renders
 _SNAPSHOT = re.compile(r"kimg(\d{6}(?:\.\d{3})?)")
 
 

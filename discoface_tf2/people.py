@@ -13,7 +13,7 @@ from renderer.controls import Controls
 from renderer.face_model import FaceModel
 from renderer.files import save_npz
 from renderer.layout import FACTORS, CoefficientLayout
-from renderer.lights import LightSetup
+from renderer.lights import DEFAULT_SETUP, LightSetup
 
 FORMAT = "discoface_tf2 people, version 1"
 
@@ -128,6 +128,10 @@ class People:
                 if degrees is not None:
                     angles[:, column] = np.radians(degrees)
         return replace(self, coefficients=coefficients, noise=noise)
+
+    def at_rest(self) -> People:
+        """The same people without expression, looking ahead, in plain light. Raises ValueError without a face model."""
+        return self.with_(pose=np.zeros(3), light=DEFAULT_SETUP, expression=np.zeros(self.expression.shape[1]))
 
     def save(self, path: str | Path) -> None:
         """Writes them as one `.npz` with the layout."""

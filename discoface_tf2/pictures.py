@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from tqdm import tqdm
 
 from discoface_tf2.files import digest, log, write_json, write_text
@@ -24,7 +23,7 @@ from discoface_tf2.generation import (
 from discoface_tf2.model import Model
 from discoface_tf2.model_io import WEIGHTS
 from renderer.files import save_png
-from renderer.layout import CoefficientLayout
+from renderer.outputs import sheet
 from vae.model import ABBREVIATIONS
 from vae.sampler import WEIGHTS as VAE_WEIGHTS
 
@@ -57,7 +56,7 @@ def write_pictures(
                     save_png(Image.fromarray(pixels), image_path(folder, int(k)))
                 progress.update(len(batch.indices))
     if missing or not (folder / SHEET).is_file():
-        save_png(Image.fromarray(contact_sheet(folder, options, model.layout)), folder / SHEET)
+        save_png(contact_sheet(folder, options), folder / SHEET)
     return folder / SHEET
 
 
@@ -130,33 +129,18 @@ def _records(options: GenerationOptions, model: Model) -> Iterator[dict[str, Any
             }
 
 
-def contact_sheet(folder: Path, options: GenerationOptions, layout: CoefficientLayout) -> np.ndarray:
-    """All images of the folder in rows of subjects, labelled → uint8 [H, W, 3]. Poses are written under each image."""
+def contact_sheet(folder: Path, options: GenerationOptions) -> Image.Image:
+    """The images of the folder in rows of subjects, as many as fit, with the pose under each."""
     rows, columns = min(options.subjects, SHEET_ROWS), min(options.variations, SHEET_COLUMNS)
-    with Image.open(image_path(folder, 0)) as first:
-        scale = -(-128 // first.width)  # small images are enlarged until a caption fits under them
-        side = first.width * scale
-    font = ImageFont.load_default(size=12)
-    left, top, caption = 78, 44, 16
-    sheet = Image.new("RGB", (left + columns * side, top + rows * (side + caption)), "white")
-    draw = ImageDraw.Draw(sheet)
-    draw.text((6, 4), _title(options, rows, columns), "black", font)
     lines = (folder / COEFFICIENTS).read_text(encoding="utf-8").splitlines()
-    for column in range(columns):
-        draw.text((left + column * side + 4, 24), f"variation {column}", "black", font)
+    cells: list[list[Image.Image]] = []
+    labels: list[list[str]] = []
     for row in range(rows):
-        y = top + row * (side + caption)
-        draw.text((6, y + side // 2 - 6), f"subject {row}", "black", font)
-        for column in range(columns):
-            k, x = row * options.variations + column, left + column * side
-            with Image.open(image_path(folder, k)) as image:
-                sheet.paste(image.convert("RGB").resize((side, side), Image.Resampling.NEAREST), (x, y))
-            pitch, yaw, _ = json.loads(lines[k])["angles_degrees"]
-            draw.text((x + 4, y + side), f"pitch {pitch:+.0f}° yaw {yaw:+.0f}°", "dimgray", font)
-    return np.asarray(sheet)
-
-
-def _title(options: GenerationOptions, rows: int, columns: int) -> str:
+        numbers = range(row * options.variations, row * options.variations + columns)
+        cells.append([Image.open(image_path(folder, k)).convert("RGB") for k in numbers])
+        angles = [json.loads(lines[k])["angles_degrees"] for k in numbers]
+        labels.append([f"{row}: pitch {pitch:+.0f}° yaw {yaw:+.0f}°" for pitch, yaw, _ in angles])
     varies = {"all": "expression, lighting and pose"}.get(options.factor, options.factor)
     shown = f"; {rows} × {columns} shown" if rows * columns < options.count else ""
-    return f"along a row: {varies} (seed {options.seed}, truncation {options.truncation:g}{shown})"
+    title = f"along a row: {varies} (seed {options.seed}, truncation {options.truncation:g}{shown})"
+    return sheet(cells, labels, title=title, side=128)

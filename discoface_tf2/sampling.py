@@ -6,7 +6,7 @@ import tensorflow as tf
 
 # What a number is sampled for. Two purposes never share numbers.
 LATENT, PAIR_LATENT, LAYER_NOISE, PATH_LENGTH, AUGMENT_FAKES, AUGMENT_REALS, AUGMENT_R1, PATH_LATENT = range(8)
-STYLE, TEXTURE, TEXTURE_PAIRS = 8, 9, 10
+STYLE, TEXTURE, TEXTURE_PAIRS, RAYS = 8, 9, 10, 11
 
 
 def seed_for(seed: int, purpose: int, images_shown: tf.Tensor) -> tf.Tensor:
@@ -51,6 +51,12 @@ class ReplicaShare:
     def seed(self, purpose: int) -> tf.Tensor:
         """A stateless seed [2] for a purpose at this step, the same on every replica."""
         return seed_for(self._seed, purpose, self._images)
+
+    def image_seeds(self, purpose: int, rows: int) -> tf.Tensor:
+        """Stateless seeds [rows, 2] for a purpose, one for each of this replica's images at this step."""
+        key, images = tf.unstack(self.seed(purpose))
+        numbers = images + tf.cast(self.global_rows(tf.range(rows)), tf.int64)
+        return tf.stack([tf.fill([rows], key), numbers], -1)
 
     def global_rows(self, rows: tf.Tensor) -> tf.Tensor:
         """The numbers in the global batch of this replica's `rows`: row i of it is of replica i mod n."""

@@ -14,6 +14,7 @@ FOCAL = 1015.0  # pixels, of the reconstruction camera's 224-pixel picture
 GENERATOR_ZOOM = 1.22  # the generator's 256-pixel picture is this much closer than the reconstruction's
 NEAR, FAR = 0.01, 50.0  # decimetres
 REACH = 25.0  # decimetres before and behind the origin that a camera of weak perspective shows
+DISTANCE = 10.0  # decimetres from the origin to the method's cameras, where rays and depths begin
 
 
 class Projection(Protocol):
@@ -29,6 +30,13 @@ class Projection(Protocol):
     def towards(self, points: tf.Tensor) -> tf.Tensor:
         """Directions [..., 3] from `points` [..., 3] to the camera, of any length."""
 
+    def rays(self, pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Origins and directions [..., 3] of the rays through `pixels` [..., 2]; the inverse of `project`.
+
+        Directions are as long as to advance 1 decimetre along the camera's axis: what is at depth t before the camera
+        is at origin + t · direction.
+        """
+
     def view_projection(self) -> tf.Tensor:
         """[4, 4], or [B, 4, 4], world to clip coordinates, for column vectors, in OpenGL's conventions."""
 
@@ -43,7 +51,7 @@ class Camera:
 
     image_size: int  # pixels
     focal: float  # pixels
-    distance: float = 10.0
+    distance: float = DISTANCE
 
     def __post_init__(self) -> None:
         if self.image_size < 1 or self.focal <= 0 or self.distance <= NEAR:
@@ -71,6 +79,12 @@ class Camera:
     def towards(self, points: tf.Tensor) -> tf.Tensor:
         """Directions [..., 3] from `points` [..., 3] to the camera, as long as they are apart."""
         return tf.constant([0.0, 0.0, self.distance]) - points
+
+    def rays(self, pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Origins and directions [..., 3] of the rays through `pixels` [..., 2]; z of the directions is -1."""
+        across = (tf.convert_to_tensor(pixels, tf.float32) - self.image_size / 2) / self.focal
+        directions = tf.concat([across, -tf.ones_like(across[..., :1])], -1)
+        return tf.zeros_like(directions) + tf.constant([0.0, 0.0, self.distance]), directions
 
     def view_projection(self) -> tf.Tensor:
         """[4, 4] world to clip coordinates, for column vectors; OpenGL's conventions, as in tensorflow-graphics."""
@@ -113,15 +127,27 @@ class WeakPerspectiveCamera:
     def project(self, points: tf.Tensor) -> tf.Tensor:
         """Pixel coordinates [..., 2] (y up) of `points` [..., 3], the first axis an image each if need be."""
         points = tf.convert_to_tensor(points, tf.float32)
-        scale, shift = tf.convert_to_tensor(self.scale, tf.float32), tf.convert_to_tensor(self.shift, tf.float32)
-        between = [1] * (points.shape.rank - 2)  # axes between the images and the coordinates
-        scale = scale if scale.shape.rank == 0 else tf.reshape(scale, [-1, *between, 1])
-        shift = shift if shift.shape.rank == 1 else tf.reshape(shift, [-1, *between, 2])
+        scale, shift = self._settings(points.shape.rank)
         return (scale * (points[..., :2] + shift) + 1.0) * (self.image_size / 2)
+
+    def _settings(self, rank: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scale and shift, to be broadcast over points of so many axes, the first an image each if need be."""
+        scale, shift = tf.convert_to_tensor(self.scale, tf.float32), tf.convert_to_tensor(self.shift, tf.float32)
+        between = [1] * (rank - 2)  # axes between the images and the coordinates
+        scale = scale if scale.shape.rank == 0 else tf.reshape(scale, [-1, *between, 1])
+        return scale, shift if shift.shape.rank == 1 else tf.reshape(shift, [-1, *between, 2])
 
     def towards(self, points: tf.Tensor) -> tf.Tensor:
         """Directions [..., 3] from `points` [..., 3] to the camera, which is infinitely far: (0, 0, 1) for each."""
         return tf.zeros_like(points) + tf.constant([0.0, 0.0, 1.0])
+
+    def rays(self, pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Origins [..., 3] at z = DISTANCE and directions (0, 0, -1) of the rays through `pixels` [..., 2]."""
+        pixels = tf.convert_to_tensor(pixels, tf.float32)
+        scale, shift = self._settings(pixels.shape.rank)
+        across = (pixels * (2 / self.image_size) - 1.0) / scale - shift
+        origins = tf.concat([across, tf.fill(tf.shape(across[..., :1]), DISTANCE)], -1)
+        return origins, tf.zeros_like(origins) + tf.constant([0.0, 0.0, -1.0])
 
     def view_projection(self) -> tf.Tensor:
         """[4, 4], or [B, 4, 4]; w is 1, and from REACH to -REACH decimetres depth runs from -1 to 1."""

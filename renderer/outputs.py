@@ -188,16 +188,26 @@ def _with_landmarks(image: Image.Image, landmarks: np.ndarray) -> Image.Image:
     return Image.alpha_composite(image.convert("RGBA"), overlay).convert(image.mode)
 
 
-def sheet(cells: Sequence[Sequence[Image.Image]], labels: Sequence[Sequence[str]]) -> Image.Image:
-    """Rows of pictures of one size with a label under each; the last row may be shorter."""
-    side, columns = cells[0][0].width, max(map(len, cells))
-    result = Image.new("RGB", (columns * side, len(cells) * (side + _LABEL)), (32, 32, 32))
+def sheet(
+    cells: Sequence[Sequence[Image.Image]], labels: Sequence[Sequence[str]], *, title: str = "", side: int = 0
+) -> Image.Image:
+    """Rows of pictures of one size with a label under each, and a title over all; the last row may be shorter.
+
+    Pictures narrower than `side` pixels are enlarged by whole numbers until a label fits under them.
+    """
+    width = cells[0][0].width
+    width *= -(-side // width) if side else 1
+    columns, top = max(map(len, cells)), _LABEL if title else 0
+    result = Image.new("RGB", (columns * width, top + len(cells) * (width + _LABEL)), (32, 32, 32))
     pen, font = ImageDraw.Draw(result), ImageFont.load_default(size=11)
+    pen.text((3, 1), title, (235, 235, 235), font)
     for i, (line, texts) in enumerate(zip(cells, labels, strict=True)):
         for j, (cell, text) in enumerate(zip(line, texts, strict=True)):
-            x, y = j * side, i * (side + _LABEL)
+            x, y = j * width, top + i * (width + _LABEL)
+            if side:
+                cell = cell.resize((width, width), Image.Resampling.NEAREST)
             result.paste(cell, (x, y), cell if cell.mode == "RGBA" else None)
-            pen.text((x + 3, y + side + 1), text, (235, 235, 235), font)
+            pen.text((x + 3, y + width + 1), text, (235, 235, 235), font)
     return result
 
 

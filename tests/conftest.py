@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from datasets.records import Manifest, Record, RecordWriter
 from discoface_tf2.perception import Perception
+from renderer import FaceRenderer
 from renderer.face_model import FaceModel
 from vae import FACTORS, FactorConfig, FactorSampler, FactorVAE
 from vae.model import ABBREVIATIONS
@@ -103,4 +105,23 @@ def tiny_assets(tmp_path_factory, tiny_face_model, tiny_vaes, tiny_perception):
     for vae in tiny_vaes.values():
         save_factor(folder / "vae" / ABBREVIATIONS[vae.config.factor], vae, tiny_face_model.layout.to_dict())
     tiny_perception.save(folder / "perception")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory, tiny_face_model):
+    """16 photographs: renders of random coefficients, of 4 people."""
+    folder, layout, rng = tmp_path_factory.mktemp("photographs"), tiny_face_model.layout, np.random.default_rng(0)
+    coefficients = (0.3 * rng.normal(size=(16, layout.size))).astype(np.float32)
+    coefficients[:, layout.slice("translation")] = 0
+    pictures = FaceRenderer(tiny_face_model, 16)(coefficients).image.numpy().astype(np.uint8)
+    fields = ("image", "coefficients", "subject", "name")
+    writer = RecordWriter(folder, Manifest(16, 2, fields, layout, tiny_face_model.name))
+    for shard in range(2):
+        rows = range(8 * shard, 8 * shard + 8)
+        writer.write_shard(
+            shard,
+            [Record.from_arrays(pictures[k], coefficients=coefficients[k], subject=k // 4, name=str(k)) for k in rows],
+        )
+    writer.finish()
     return folder

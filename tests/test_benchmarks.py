@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import train
-from benchmarks import contrast, framing, generation, original_network, photographs, scale, systems, vae_samples
+from benchmarks import contrast, fields, framing, generation, original_network, photographs, scale, systems, vae_samples
 from datasets.photographs.journal import FaceStatus, Status
 from datasets.photographs.report import write_report
 from discoface_tf2.systems.disco.config import DiscoConfig
@@ -23,6 +23,19 @@ def test_generation(capsys):
     for row in rows:
         rate, wall = (float(number) for number in row.split()[1:3])
         assert rate * wall == pytest.approx(1000, rel=0.05)
+
+
+def test_fields(capsys):
+    """Samples over seconds are their rate, and the matrices of a sample are the decoder's."""
+    small = ["--field", "triplane", "--mode", "graph", "--batch", "1", "--image_size", "4", "--samples", "3"]
+    fields.main([*small, "--chunk", "8", "--repeats", "1"])
+    count, header, *rows = capsys.readouterr().out.splitlines()
+    assert count.endswith(": 48 samples") and header.split()[-5:] == ["samples/s", "bound", "of", "it", "memory"]
+    assert [row.split()[1] for row in rows] == ["forward", "gradient"]
+    for row in rows:
+        wall, rate = float(row.split()[3]), float(row.split()[5].replace(",", ""))
+        assert rate * wall == pytest.approx(48_000, rel=0.2)
+    assert fields.make_case("triplane", 1).flops == 2 * (16 * 64 + 64 * 17)
 
 
 def test_wrong_flags(capsys):

@@ -32,6 +32,7 @@ def run(tmp_path_factory, tiny_face_model, tiny_assets):
 @pytest.mark.parametrize("text, name, values", [
     ("yaw=-30:30:5", "yaw", (-30, -15, 0, 15, 30)), ("smile=0,0.5,1", "smile", (0, 0.5, 1)), ("roll=7", "roll", (7,)),
     ("light=left|top=0.5,ambient=0.3", "light", ("left", "top=0.5,ambient=0.3")),
+    ("identity=0:1:3", "identity", (0, 0.5, 1)), ("orbit=4", "orbit", (0, 90, 180, 270)),
     ("identity=3", "identity", (0, 1, 2)), ("identity=3,7", "identity", (3, 7)),
 ])  # fmt: skip
 def test_axes(text, name, values):
@@ -40,7 +41,7 @@ def test_axes(text, name, values):
 
 @pytest.mark.parametrize("text", ["", "yaw", "yaw=", "=3", "yaw=1:2", "yaw=1:2:1", "yaw=1:2:2.5", "yaw=a", "yaw=inf",
                                   "yaw=0:1:99999", "identity=-1", "identity=0", "identity=a",
-                                  "identity=20000"])  # fmt: skip
+                                  "identity=20000", "identity=-1:2:3", "orbit=1", "orbit=a"])  # fmt: skip
 def test_wrong_axes_are_one_line(text):
     with pytest.raises(ValueError, match="expected") as refused:
         Axis.parse(text)
@@ -84,6 +85,21 @@ def test_what_lies_beyond_the_training_is_said_with_its_range(run):
     far = ExactOptions(yaw=float(highest * 2 + 20), expression={"expression_2": 1e4})
     lines = beyond_training(Grid(far, model).people, model)
     assert [line.split()[0] for line in lines] == ["yaw", "expression_2"] and "was trained on" in lines[0]
+
+
+def test_the_way_between_people_and_around_a_face(run):
+    model = load(run)
+    grid = Grid(ExactOptions(columns=Axis.parse("identity=0:1:3"), seed=5), model)
+    whole = Grid(ExactOptions(columns=Axis.parse("identity=2"), seed=5), model)
+    np.testing.assert_array_equal(grid.people.coefficients[[0, 2]], whole.people.coefficients)
+    np.testing.assert_allclose(grid.people.noise[1], (grid.people.noise[0] + grid.people.noise[2]) / 2**0.5, rtol=1e-5)
+    assert grid.labels == [["identity 0", "identity 0.5", "identity 1"]]
+    around = Grid(ExactOptions(columns=Axis.parse("orbit=4")), model).people
+    np.testing.assert_allclose(around.pose, [[12, 0, 0], [0, 25, 0], [-12, 0, 0], [0, -25, 0]], atol=1e-4)
+    with pytest.raises(ValueError, match="--yaw: it is an axis"):
+        ExactOptions(columns=Axis.parse("orbit=4"), yaw=3)
+    with pytest.raises(ValueError, match="--pitch: it is an axis"):
+        ExactOptions(columns=Axis.parse("orbit=4"), rows=Axis.parse("pitch=1,2"))
 
 
 def test_script(run, tmp_path, capsys):

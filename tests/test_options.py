@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 import calc_metrics
 import export_model
+import generate_dataset
 import generate_images
 import preprocess_data
 import train
 import train_perception
 import vae.train
 from datasets import make_synthetic
+from datasets.generated.options import GeneratedSet
 from datasets.photographs.journal import Settings
 from discoface_tf2 import vae_faces
 from discoface_tf2.config import Monitoring
@@ -36,7 +38,7 @@ from vae.trainer import TrainingOptions
 
 NEEDED = {  # what each config cannot do without
     DiscoConfig: {}, LossWeights: {}, GifConfig: {}, GifWeights: {}, Monitoring: {}, GenerationOptions: {},
-    Settings: {}, Control: dict(samples=100), NetworkConfig: dict(input_size=10),
+    Settings: {}, GeneratedSet: {}, Control: dict(samples=100), NetworkConfig: dict(input_size=10),
     GifNetworkConfig: dict(input_size=10), Budget: dict(steps=1),
     StyleGAN1Config: dict(input_size=10, widths=(8, 8)),
     TrainingOptions: dict(epochs=1, batch_size=1, lr=1e-4, halve_every=1),
@@ -92,6 +94,7 @@ def test_a_number_of_many_digits_is_not_repeated():
 SCRIPTS = {
     "train": (train.main, []),
     "generate_images": (generate_images.main, ["--model=run", "--out=out"]),
+    "generate_dataset": (generate_dataset.main, ["--model=run", "--out=out"]),
     "calc_metrics": (calc_metrics.main, ["--model=run", "--perception_dir=p", "--data=d"]),
     "export_model": (export_model.main, ["--model=run", "--out=out"]),
     "preprocess_data": (preprocess_data.main, ["--image_path=p", "--save_path=out"]),

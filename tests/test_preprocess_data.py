@@ -349,7 +349,8 @@ def test_a_beam_pipeline_writes_the_same_records(tmp_path: Path) -> None:
 
 def test_without_beam_the_runner_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apache_beam", None)
-    monkeypatch.delitem(sys.modules, "datasets.photographs.beam", raising=False)
+    for name in ("datasets.beam", "datasets.photographs.beam"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     images, landmarks, out = _folders(tmp_path, 1)
     with pytest.raises(ValueError, match="--runner needs Apache Beam: pip install apache-beam"):
         main(_arguments(images, landmarks, out, "--runner", "DirectRunner"))

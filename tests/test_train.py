@@ -14,27 +14,7 @@ import train
 from datasets.records import Manifest, Record, RecordWriter, iterate_shard
 from discoface_tf2 import model_io
 from discoface_tf2.networks.stylegan1.config import StyleGAN1Config
-from renderer import FaceRenderer
 from tests.helpers.tiny_training import TINY
-
-
-@pytest.fixture(scope="session")
-def dataset(tmp_path_factory, tiny_face_model):
-    """16 photographs: renders of random coefficients, of 4 people."""
-    folder, layout, rng = tmp_path_factory.mktemp("photographs"), tiny_face_model.layout, np.random.default_rng(0)
-    coefficients = (0.3 * rng.normal(size=(16, layout.size))).astype(np.float32)
-    coefficients[:, layout.slice("translation")] = 0
-    pictures = FaceRenderer(tiny_face_model, 16)(coefficients).image.numpy().astype(np.uint8)
-    fields = ("image", "coefficients", "subject", "name")
-    writer = RecordWriter(folder, Manifest(16, 2, fields, layout, tiny_face_model.name))
-    for shard in range(2):
-        rows = range(8 * shard, 8 * shard + 8)
-        writer.write_shard(
-            shard,
-            [Record.from_arrays(pictures[k], coefficients=coefficients[k], subject=k // 4, name=str(k)) for k in rows],
-        )
-    writer.finish()
-    return folder
 
 
 def flags(**options):
@@ -50,13 +30,13 @@ def arrays(path):
 
 
 @pytest.fixture
-def common(dataset, tiny_assets):
-    where = dict(data=dataset, vae_dir=tiny_assets / "vae", perception_dir=tiny_assets / "perception",
+def common(tiny_dataset, tiny_assets):
+    where = dict(data=tiny_dataset, vae_dir=tiny_assets / "vae", perception_dir=tiny_assets / "perception",
                  face_model=tiny_assets / "face.npz", preset="demo64", warmup_kimg=0, imitate_kimg=0)  # fmt: skip
     return flags(**TINY, **where)
 
 
-def test_both_stages_and_the_figures(tmp_path, common, dataset, tiny_assets, capsys):
+def test_both_stages_and_the_figures(tmp_path, common, tiny_dataset, tiny_assets, capsys):
     first, second = tmp_path / "stage1", tmp_path / "stage2"
     train.main([*common, *flags(stage=1, kimg=0.012, out=first)])
     train.main([*common, *flags(stage=2, kimg=0.008, out=second, run_id=first, w_lm=90)])
@@ -79,7 +59,7 @@ def test_both_stages_and_the_figures(tmp_path, common, dataset, tiny_assets, cap
     with pytest.raises(FileNotFoundError, match="no snapshot at 7 kimg"):
         train.main([*common, *flags(stage=2, kimg=0.008, out=tmp_path / "x", run_id=first, snapshot=7)])
 
-    measure = flags(model=second, perception_dir=tiny_assets / "perception", data=dataset, samples=10)
+    measure = flags(model=second, perception_dir=tiny_assets / "perception", data=tiny_dataset, samples=10)
     calc_metrics.main(measure)
     written = json.loads((second / "metric-control10.jsonl").read_text())
     assert written["kimg"] == 0.008
@@ -88,12 +68,12 @@ def test_both_stages_and_the_figures(tmp_path, common, dataset, tiny_assets, cap
     assert f"{written['generated']['pose_error_degrees']:.3f}" in capsys.readouterr().out
 
 
-def test_gif_through_the_scripts(tmp_path, dataset, tiny_assets, capsys):
+def test_gif_through_the_scripts(tmp_path, tiny_dataset, tiny_assets, capsys):
     """Trained in parts and in one go to the same bits, without perception networks; generated, measured, exported."""
     sizes = dict(resolution=16, channel_base=128, channel_max=8, mapping_layers=2, mapping_width=16, noise_dim=4)
     options = flags(system="gif", preset="gif64", batch_size=4, imitate_kimg=0, r1_interval=2, texture_interval=2,
-                    texture_size=16, data=dataset, vae_dir=tiny_assets / "vae", face_model=tiny_assets / "face.npz",
-                    tick_kimg=0.004, **sizes)  # fmt: skip
+                    texture_size=16, data=tiny_dataset, vae_dir=tiny_assets / "vae", tick_kimg=0.004,
+                    face_model=tiny_assets / "face.npz", **sizes)  # fmt: skip
     parts, whole = tmp_path / "parts", tmp_path / "whole"
     for kimg in (0.008, 0.02):
         train.main([*options, *flags(kimg=kimg, out=parts)])
@@ -107,7 +87,7 @@ def test_gif_through_the_scripts(tmp_path, dataset, tiny_assets, capsys):
     generate_images.main(["--model", str(whole), "--factor=pose", "--subject=2", "--variation=2",
                           "--out", str(tmp_path / "images")])  # fmt: skip
     assert (tmp_path / "images" / "sheet.png").is_file() and (tmp_path / "images" / "00003.png").is_file()
-    calc_metrics.main(flags(model=whole, perception_dir=tiny_assets / "perception", data=dataset, samples=10))
+    calc_metrics.main(flags(model=whole, perception_dir=tiny_assets / "perception", data=tiny_dataset, samples=10))
     figures = json.loads((whole / "metric-control10.jsonl").read_text())
     assert figures["generated"]["shape_error_mm"] > 0 and figures["real"]["pose_error_mm"] > 0
     capsys.readouterr()
@@ -124,7 +104,7 @@ def test_gif_through_the_scripts(tmp_path, dataset, tiny_assets, capsys):
     finally:
         shutil.move(tiny_assets / "elsewhere.npz", tiny_assets / "face.npz")
     with pytest.raises(ValueError, match=r"a network of the system gif. Received: --system disco"):
-        train.main(flags(preset="demo64", run_id=whole, data=dataset, vae_dir=tiny_assets / "vae",
+        train.main(flags(preset="demo64", run_id=whole, data=tiny_dataset, vae_dir=tiny_assets / "vae",
                          perception_dir=tiny_assets / "perception", face_model=tiny_assets / "face.npz",
                          out=tmp_path / "disco", **TINY))  # fmt: skip
 
@@ -154,12 +134,12 @@ def test_usage_errors_exit_with_2(arguments, message, capsys):
 
 
 def test_other_content_under_the_same_names_is_refused(
-    tmp_path, common, dataset, tiny_assets, other_face_model, capsys
+    tmp_path, common, tiny_dataset, tiny_assets, other_face_model, capsys
 ):
     names = dict(data=tmp_path / "photographs", vae_dir=tmp_path / "vae", perception_dir=tmp_path / "perception",
                  face_model=tmp_path / "face.npz")  # fmt: skip
     for name, source in (
-        ("photographs", dataset),
+        ("photographs", tiny_dataset),
         ("vae", tiny_assets / "vae"),
         ("perception", tiny_assets / "perception"),
     ):

@@ -1,54 +1,41 @@
-"""The same function for each photograph, on many machines: an Apache Beam pipeline (`pip install apache-beam`).
+"""Photographs prepared in an Apache Beam pipeline: their statuses lie in the target folder until it has ended.
 
-Every worker must see the photographs and the target folder under the same path (a network disk, a mounted bucket), and
-have this checkout on its PYTHONPATH. What a worker has done lies in the target folder at once, so an interrupted
-pipeline goes on like any other run; the records are written by the one who started it.
+The records are written by the one who started it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
+from datasets import beam
 from datasets.photographs.files import Photograph, TargetError, write_bytes
 from datasets.photographs.journal import Status
-from datasets.photographs.workers import use_one_thread
-
-try:
-    import apache_beam
-    from apache_beam.options.pipeline_options import PipelineOptions
-except ImportError as missing:
-    raise ValueError(f"--runner needs Apache Beam: pip install apache-beam ({missing})") from None
 
 STATUSES = "status"  # one file per photograph, until the launcher has taken them into the journal
 
 
-class Prepare(apache_beam.DoFn):
-    """Prepares the photographs that Beam hands out together; yields the name of each that is done."""
+def make_noting(make: Callable[[], Callable[[Photograph], Status]], folder: Path) -> Callable[[Photograph], None]:
+    """The function that `make` makes, but that its status goes into a file.
 
-    def __init__(self, make: Callable[[], Callable[[Photograph], Status]], folder: Path):
-        self._make, self._folder = make, folder
-        self._prepare: Callable[[Photograph], Status] | None = None
+    A TargetError is raised; any other error is this photograph's, as in `workers`: it must not stop the others.
+    """
+    prepare = make()
 
-    def setup(self) -> None:
-        """Loads the networks, once in each worker."""
-        use_one_thread()
-        self._prepare = self._make()
-
-    def process(self, photograph: Photograph) -> Iterator[str]:
-        """One photograph. A TargetError ends the pipeline; any other error is this photograph's."""
-        assert self._prepare is not None
+    def note(photograph: Photograph) -> None:
         try:
-            status = self._prepare(photograph)
+            status = prepare(photograph)
         except TargetError:
             raise
-        except Exception as error:  # as in `workers`: one photograph's trouble must not stop the others
+        except Exception as error:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
             status = Status(photograph.name, photograph.stamp(), reason=reason, transient=True)
-        write_bytes(_status_path(self._folder, photograph), status.to_json().encode())
-        yield photograph.name
+        write_bytes(_status_path(folder, photograph), status.to_json().encode())
+
+    return note
 
 
 def run_pipeline(
@@ -63,28 +50,14 @@ def run_pipeline(
         photographs: what to do.
         make: makes the function for one photograph; called once in each worker.
         folder: the target folder.
-        options: Beam's own, as on a command line: --runner=DirectRunner, --runner=FlinkRunner, …
-
-    Raises:
-        OSError: the pipeline failed; what it had done is kept.
-        ValueError: Beam does not know an option.
+        options: Beam's own; see `datasets.beam.run_pipeline`, whose errors it raises.
     """
     there = {photograph.name: _finished(folder, photograph) for photograph in photographs}
     waiting = [p for p in photographs if (status := there[p.name]) is None or status.transient]
     folder = folder.resolve()
     if waiting:
-        try:
-            with apache_beam.Pipeline(options=PipelineOptions(list(options), save_main_session=False)) as pipeline:
-                (
-                    pipeline
-                    | "Photographs" >> apache_beam.Create([photograph.absolute() for photograph in waiting])
-                    | "Spread" >> apache_beam.Reshuffle()
-                    | "Prepare" >> apache_beam.ParDo(Prepare(make, folder))
-                )
-        except SystemExit:  # argparse's, which has said what is wrong
-            raise ValueError(f"Beam does not take these options: {' '.join(options)}") from None
-        except Exception as error:  # runners have no common class of errors
-            raise OSError(f"the Beam pipeline failed; what it had done is kept ({_last_line(error)})") from None
+        items = [photograph.absolute() for photograph in waiting]
+        beam.run_pipeline(items, functools.partial(make_noting, make, folder), options)
     for photograph in photographs:
         status = _finished(folder, photograph)
         if status is None:
@@ -105,8 +78,3 @@ def _finished(folder: Path, photograph: Photograph) -> Status | None:
     except (OSError, ValueError):
         return None
     return status if status.stamp == photograph.stamp() else None
-
-
-def _last_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next((line for line in reversed(lines) if "rror" in line), lines[-1] if lines else type(error).__name__)

@@ -37,9 +37,13 @@ class Identity(keras.Model):
         self.head = keras.layers.Dense(embedding)
         build_by_call(self, image_size)
 
+    def maps(self, images: tf.Tensor) -> list[tf.Tensor]:
+        """Images [B, H, W, 3] → feature maps, fine to coarse, at half of the network's size and below."""
+        return self.trunk(fit_size(check_images(images), self.image_size))
+
     def features(self, images: tf.Tensor) -> tf.Tensor:
         """Images [B, H, W, 3] → the embedding before it is brought to unit length, [B, embedding]."""
-        x = tf.nn.silu(self.trunk(fit_size(check_images(images), self.image_size))[-1])
+        x = tf.nn.silu(self.maps(images)[-1])
         return self.head(tf.reshape(x, [-1, np.prod(x.shape[1:])]))
 
     def call(self, images: tf.Tensor) -> tf.Tensor:

@@ -73,8 +73,16 @@ class FaceGenerator(ABC):
         self._compiled = tf.function(self.images)
 
     @abstractmethod
+    def styles(self, coefficients: tf.Tensor, noise: tf.Tensor, truncation: tf.Tensor | float) -> tf.Tensor:
+        """λ [B, λ], noise [B, noise_dim] and ψ → truncated styles [B, num_ws, w_dim]. It can be traced."""
+
+    @abstractmethod
+    def synthesis(self, ws: tf.Tensor, coefficients: tf.Tensor) -> tf.Tensor:
+        """Styles [B, num_ws, w_dim] and λ [B, λ] → images [B, R, R, 3], float32, about [-1, 1]. It can be traced."""
+
     def images(self, coefficients: tf.Tensor, noise: tf.Tensor, truncation: tf.Tensor | float) -> tf.Tensor:
         """λ [B, λ], noise [B, noise_dim] and ψ → images [B, R, R, 3], float32, about [-1, 1]. It can be traced."""
+        return self.synthesis(self.styles(coefficients, noise, truncation), coefficients)
 
     def __call__(self, coefficients: np.ndarray, noise: np.ndarray, truncation: float = 1.0) -> tf.Tensor:
         """As `images`, compiled once for each batch size."""

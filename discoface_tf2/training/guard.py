@@ -65,7 +65,7 @@ def only_process(directory: Path) -> Iterator[None]:
             file.seek(0)
             owner = file.read().strip() or "unknown"
             raise OSError(
-                f"{directory}: another process (number {owner}) trains in this folder. Wait for it, stop it, or give "
+                f"{directory}: another process (number {owner}) writes into this folder. Wait for it, stop it, or give "
                 "another --out"
             )
         file.truncate(0)

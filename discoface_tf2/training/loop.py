@@ -168,7 +168,7 @@ class _Run:
             **face_model_note(tools.face_model),
             "face_model": assets.face_model,
         }
-        self.saver = Saver(state, directory, tools.face_model.layout, tools.sampler, assets.vae, facts, self.chief)
+        self.saver = Saver(state, directory, tools, assets.vae, facts, self.chief)
         self.total = round(config.kimg * 1000)
         self.missed = False  # the last status line's curves, on a full disk
         self.began, self.began_at = 0.0, 0  # of the current tick: when, and after how many images

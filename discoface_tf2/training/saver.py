@@ -10,11 +10,11 @@ import tensorflow as tf
 
 from discoface_tf2 import model_io
 from discoface_tf2.files import log
+from discoface_tf2.selfcheck import write_golden
+from discoface_tf2.systems.base import Tools
 from discoface_tf2.training.checkpoints import Checkpoints
 from discoface_tf2.training.state import TrainingState
 from renderer.files import require_room
-from renderer.layout import CoefficientLayout
-from vae import FactorSampler
 
 _OVERHEAD = 8192  # bytes of a file for each variable in it, at most
 
@@ -25,8 +25,7 @@ class Saver:
     Args:
         state: what is saved.
         directory: the run folder.
-        layout: sizes of the coefficient groups.
-        sampler: samples coefficients for the average w.
+        tools: the run's: what the average w and the golden images are made with.
         vae: its folder, whose decoders a snapshot holds.
         facts: what a snapshot remembers of its run.
         writes: whether this process is the one that writes.
@@ -36,14 +35,13 @@ class Saver:
         self,
         state: TrainingState,
         directory: Path,
-        layout: CoefficientLayout,
-        sampler: FactorSampler,
+        tools: Tools,
         vae: str,
         facts: dict[str, str | int],
         writes: bool = True,
     ) -> None:
-        self.state, self.directory, self.layout = state, directory, layout
-        self.sampler, self.vae, self.facts, self.writes = sampler, vae, facts, writes
+        self.state, self.directory, self.tools = state, directory, tools
+        self.vae, self.facts, self.writes = vae, facts, writes
         self.checkpoints = Checkpoints(state.checkpoint, directory / "checkpoints")
         self.pending = False  # a save failed, and is to be tried again
         self._drawn = False  # … but its snapshot was written: more of them would take the room of the checkpoint
@@ -120,12 +118,19 @@ class Saver:
         decoders = sum(path.stat().st_size for path in Path(self.vae).rglob("*") if path.is_file())
         require_room(snapshot.parent, weights + decoders)
         facts = {**self.facts, **state.facts, "kimg": state.kimg}
-        config, sizes = state.config, state.sizes
-        manifest = model_io.Manifest(config.SYSTEM, state.architecture, sizes, self.layout, config.noise_dim, facts)
-        average_w = state.system.average_w(state.average, self.sampler, self.layout, config.noise_dim)
-        model_io.save_model(
-            snapshot, state.average, manifest, vae_dir=self.vae, average_w=average_w, also=state.save_networks
-        )
+        config, system, sampler = state.config, state.system, self.tools.sampler
+        sizes = self.tools.face_model.layout, config.noise_dim
+        manifest = model_io.Manifest(config.SYSTEM, state.architecture, state.sizes, *sizes, facts)
+        average_w = system.average_w(state.average, sampler, *sizes)
+
+        def also(folder: Path) -> None:
+            state.save_networks(folder)
+            exact = system.architectures[state.architecture].build_generator(state.sizes)  # float32 in any run
+            exact.set_weights(state.average.get_weights())
+            faces = system.faces(exact, *sizes, average_w, self.tools.face_model)
+            write_golden(folder / model_io.GOLDEN, faces, sampler)
+
+        model_io.save_model(snapshot, state.average, manifest, vae_dir=self.vae, average_w=average_w, also=also)
 
 
 def not_finite(state: TrainingState) -> str:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from discoface_tf2 import model_io
 from discoface_tf2.config import TrainingConfig
+from discoface_tf2.networks.stylegan2.growing import grow
 from discoface_tf2.systems import find_system
 from discoface_tf2.systems.base import Tools
 from discoface_tf2.training.ada import AdaptiveAugment
@@ -111,8 +112,10 @@ class TrainingState:
     def load_snapshot(self, snapshot: Path) -> None:
         """Starts from a snapshot of an earlier run: the networks, and what the system notes beside them.
 
-        The average goes on from the snapshot's, without ramp-up; the optimisers and the counter start anew.
+        A snapshot of half the resolution fills all but the new block, whose image starts at zero. The average goes on
+        from the snapshot's, without ramp-up; the optimisers and the counter start anew.
         """
+        half = self._half(snapshot)
         for network, name in self._snapshot_files():
             path = snapshot / name
             if not path.is_file():
@@ -121,12 +124,27 @@ class TrainingState:
                     "give the run folder that train.py wrote"
                 )
             try:
-                network.load_weights(path)
+                if half is None:
+                    network.load_weights(path)
+                else:
+                    small = half[network.name]
+                    small.load_weights(path)
+                    grow(small, network, self.sizes.resolution)
             except (ValueError, OSError, KeyError) as error:
                 reason = str(error).splitlines()[0]
                 raise ValueError(f"{path}: not weights of this run's networks ({reason})") from None
         self.ema_rampup = None
         self.system.restore(self.extra, model_io.read_manifest(snapshot).facts)
+
+    def _half(self, snapshot: Path) -> dict[str, keras.Model] | None:
+        """Networks of the sizes of a snapshot of half the resolution, by name; None where it is of this resolution."""
+        if not (snapshot / model_io.MANIFEST).is_file():
+            return None  # the weights say what is missing
+        found = model_io.read_manifest(snapshot)
+        if found.sizes.resolution * 2 != self.sizes.resolution:
+            return None
+        kind = self.system.architectures[found.architecture]
+        return {"generator": kind.build_generator(found.sizes), "discriminator": kind.build_discriminator(found.sizes)}
 
     def save_networks(self, snapshot: Path) -> None:
         """Adds what the next run needs to a snapshot that holds the moving average."""

@@ -35,8 +35,8 @@ def strategy_run(assets: Path, run: Path, strategy: tf.distribute.Strategy, step
     """Stage 2 with all penalties and layer noise, so that whatever a replica could get wrong is there."""
     stage, options = (1, dict(imitate_kimg=1e6)) if phase == "imitate" else (2, {})
     config = tiny_config(stage, batch_size=BATCH, pairs=4, kimg=steps * BATCH / 1000, tick_kimg=BATCH / 1000,
-                         r1_interval=4, pl_weight=2.0, pl_interval=4, layer_noise=True, ema_kimg=0.05, learning_rate=0.001,
-                         snapshot_kimg=0.08, **options)  # fmt: skip
+                         r1_interval=4, pl_weight=2.0, pl_interval=4, layer_noise=True, ema_kimg=0.05,
+                         learning_rate=0.001, snapshot_kimg=0.08, **options)  # fmt: skip
     read = Meter.read
 
     def noted(self):

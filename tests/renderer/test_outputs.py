@@ -158,6 +158,9 @@ def test_sheet_and_files(tmp_path):
     assert (small.size, small.mode) == ((10, 10), "L")
     made = sheet([[small, small], [small]], [["a", "b"], ["c"]])
     assert made.size == (20, 2 * 26)
+    enlarged = sheet([[small, small]], [["a", "b"]], title="two", side=25)
+    assert enlarged.size == (60, 16 + 46)
+    np.testing.assert_array_equal(np.asarray(enlarged)[16:46, 30:, 0], np.asarray(small.resize((30, 30))))
     save_png(made, tmp_path / "deeper" / "sheet.png")
     with Image.open(tmp_path / "deeper" / "sheet.png") as opened:
         np.testing.assert_array_equal(np.asarray(opened), np.asarray(made))

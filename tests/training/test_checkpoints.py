@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from discoface_tf2 import files, model_io
 from discoface_tf2.model import load
+from discoface_tf2.systems.base import Tools
 from discoface_tf2.training.checkpoints import Checkpoints
 from discoface_tf2.training.saver import Saver
 from discoface_tf2.training.state import TrainingState
@@ -104,7 +105,7 @@ def state(tiny_face_model):
 def saver(state, tmp_path, tiny_face_model, tiny_sampler, tiny_assets):
     state.images.assign(1000)
     facts = {"stage": 1, "preset": "demo64"}
-    return Saver(state, tmp_path / "run", tiny_face_model.layout, tiny_sampler, str(tiny_assets / "vae"), facts)
+    return Saver(state, tmp_path / "run", Tools(tiny_face_model, tiny_sampler, None), str(tiny_assets / "vae"), facts)
 
 
 def test_a_full_disk_is_said_once_and_saved_when_there_is_room(saver, monkeypatch, capsys):

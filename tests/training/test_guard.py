@@ -57,7 +57,7 @@ def test_a_second_process_is_refused_and_a_killed_one_leaves_no_lock(tmp_path):
     other = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     try:
         assert other.stdout.readline() == "held\n"
-        refused = pytest.raises(OSError, match=f"another process .number {other.pid}. trains in this folder")
+        refused = pytest.raises(OSError, match=f"another process .number {other.pid}. writes into this folder")
         with refused, only_process(tmp_path):
             pass
         assert int((tmp_path / LOCK).read_text()) == other.pid

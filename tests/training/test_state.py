@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from discoface_tf2.networks.stylegan2.resample import upsample
+from discoface_tf2.systems.base import Tools
 from discoface_tf2.training.saver import Saver
 from discoface_tf2.training.state import TrainingState
-from tests.helpers.tiny_training import LAYOUT, tiny_config
+from tests.helpers.tiny_training import LAYOUT, tiny_config, tiny_gif_config
 
 
 @pytest.mark.parametrize("interval", [4, 16])
@@ -50,7 +52,7 @@ def test_a_snapshots_average_and_mean_path_length_go_on(tmp_path, tiny_face_mode
     for variable in state.average.trainable_variables:
         variable.assign_add(tf.ones_like(variable.value))
     state.extra["mean_path_length"].assign(0.7)
-    snapshot = Saver(state, tmp_path, layout, tiny_sampler, str(tiny_assets / "vae"), {}).save()
+    snapshot = Saver(state, tmp_path, Tools(tiny_face_model, tiny_sampler, None), str(tiny_assets / "vae"), {}).save()
     other = TrainingState(tiny_config(2, ema_kimg=1.0, batch_size=100, pairs=2, seed=1), layout)
     other.load_snapshot(snapshot)
     assert float(other.extra["mean_path_length"]) == pytest.approx(0.7)
@@ -61,5 +63,35 @@ def test_a_snapshots_average_and_mean_path_length_go_on(tmp_path, tiny_face_mode
     np.testing.assert_allclose(was - average.numpy(), 1 - 0.5**0.1, rtol=1e-4)  # 100 of 1,000 images
 
     state = TrainingState(tiny_config(1), layout)  # without path-length regularisation
-    other.load_snapshot(Saver(state, tmp_path / "other", layout, tiny_sampler, str(tiny_assets / "vae"), {}).save())
+    other.load_snapshot(
+        Saver(
+            state, tmp_path / "other", Tools(tiny_face_model, tiny_sampler, None), str(tiny_assets / "vae"), {}
+        ).save()
+    )
     assert float(other.extra["mean_path_length"]) < 0  # to be measured
+
+
+@pytest.mark.parametrize("system", ["disco", "gif"])
+def test_a_run_of_twice_the_resolution_begins_with_the_small_image(
+    system, tmp_path, tiny_face_model, tiny_sampler, tiny_assets
+):
+    config, layout = {"disco": tiny_config, "gif": tiny_gif_config}[system], tiny_face_model.layout
+    small = TrainingState(config(resolution=8, seed=3), layout)
+    snapshot = Saver(small, tmp_path, Tools(tiny_face_model, tiny_sampler, None), str(tiny_assets / "vae"), {}).save()
+    large = TrainingState(config(resolution=16), layout)
+    large.load_snapshot(snapshot)
+    rng = np.random.default_rng(0)
+    inputs = tf.constant(rng.standard_normal([3, small.sizes.input_size]), tf.float32)
+    coarse = rng.standard_normal([3, 4, 4, 6]).astype(np.float32)  # the pyramid of renders leaves pixels out
+    renders, less = (tf.constant(coarse.repeat(k, 1).repeat(k, 2)) for k in (4, 2))
+    for ours, theirs in ((large.average, small.average), (large.generator, small.generator)):
+        noise = (renders, less) if system == "gif" else (None, None)
+        np.testing.assert_allclose(ours(inputs, noise[0]), upsample(theirs(inputs, noise[1])), atol=1e-5)
+    taken = [v for v in large.discriminator.variables if "16" not in v.path and "from_rgb" not in v.path]
+    known = {v.path: v for v in small.discriminator.variables}
+    assert len(taken) >= 5
+    for variable in taken:
+        np.testing.assert_array_equal(variable.numpy(), known[variable.path].numpy())
+    wide = TrainingState(config(resolution=16, channel_base=256, channel_max=16), layout)
+    with pytest.raises(ValueError, match=r"generator.weights.h5: not weights of this run's networks .*expected the sh"):
+        wide.load_snapshot(snapshot)

@@ -65,9 +65,9 @@ def final_values(run):
 def require_equal(run, expected):
     """Losses to 1e-5 of themselves, and every weight of the checkpoint to 1e-5 of its norm, or to 1e-6 near zero.
 
-    Scores pass through zero, and noise strengths start there; one step of Adam is 1e-3 here. With ten times that the run
-    is chaotic: a rounding of 1e-7 is 1e-4 after four steps. Adam's moments to 1e-4: beta_1 is 0, so the first is the
-    last gradient, a sum in which much cancels.
+    Scores pass through zero, and noise strengths start there; one step of Adam is 1e-3 here. With ten times that the
+    run is chaotic: a rounding of 1e-7 is 1e-4 after four steps. Adam's moments to 1e-4: beta_1 is 0, so the first is
+    the last gradient, a sum in which much cancels.
     """
     theirs, ours = losses(expected), losses(run)
     for step, line in enumerate(ours, len(theirs) - len(ours)):

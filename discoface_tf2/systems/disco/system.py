@@ -44,9 +44,9 @@ class DiscoGenerator(FaceGenerator):
         coarse = tf.cast(tf.range(ws.shape[1]) < coarse_layers(ws.shape[1]), tf.float32)  # [num_ws]
         return ws + shift[:, None, :] * coarse[None, :, None]
 
-    def images(self, coefficients: tf.Tensor, noise: tf.Tensor, truncation: tf.Tensor | float) -> tf.Tensor:
-        """λ [B, λ], noise [B, noise_dim] and ψ → images [B, R, R, 3], float32, about [-1, 1]."""
-        return self.generator.synthesis(self.styles(coefficients, noise, truncation), noise=FIXED_NOISE)
+    def synthesis(self, ws: tf.Tensor, coefficients: tf.Tensor) -> tf.Tensor:
+        """Styles [B, num_ws, w_dim] → images [B, R, R, 3], float32, about [-1, 1]; λ is in the styles."""
+        return self.generator.synthesis(ws, noise=FIXED_NOISE)
 
 
 def coarse_layers(num_ws: int) -> int:

@@ -31,13 +31,17 @@ class GifFaces(FaceGenerator):
         self.render, self.condition = render, condition
         super().__init__(*args)
 
-    def images(self, coefficients: tf.Tensor, noise: tf.Tensor, truncation: tf.Tensor | float) -> tf.Tensor:
-        """λ [B, λ], style [B, noise_dim] and ψ → images [B, R, R, 3], float32, about [-1, 1]."""
-        renders, _ = self.render(coefficients)
-        given = chosen(renders, self.condition)
-        inputs = noise if given is not None else tf.concat([coefficients[:, : self.layout.lambda_size], noise], -1)
+    def styles(self, coefficients: tf.Tensor, noise: tf.Tensor, truncation: tf.Tensor | float) -> tf.Tensor:
+        """Style [B, noise_dim] and ψ → [B, num_ws, w_dim]; λ [B, λ] tells with the condition "vector" alone."""
+        vector = self.condition == "vector"
+        inputs = tf.concat([coefficients[:, : self.layout.lambda_size], noise], -1) if vector else noise
         ws = self.generator.styles(inputs)
-        return self.generator.images(self.average_w + truncation * (ws - self.average_w), given)
+        return self.average_w + truncation * (ws - self.average_w)
+
+    def synthesis(self, ws: tf.Tensor, coefficients: tf.Tensor) -> tf.Tensor:
+        """Styles [B, num_ws, w_dim] and λ [B, λ], rendered → images [B, R, R, 3], float32, about [-1, 1]."""
+        renders, _ = self.render(coefficients)
+        return self.generator.images(ws, chosen(renders, self.condition))
 
 
 class GifSystem(System):
