@@ -132,9 +132,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--landmarks", type=Path, metavar="FILE", help="flame: landmark_embedding.npy (default: beside --source)"
     )
-    parser.add_argument(
-        "--compact", action="store_true", help="round the bases, so that the file is a quarter as large"
-    )
+    parser.add_argument("--compact", action="store_true", help="round the bases, so that the file is a third as large")
     arguments = parser.parse_args(argv)
     if arguments.out.suffix != ".npz":
         parser.error(f"--out should end in .npz. Received: {arguments.out}")

@@ -16,6 +16,7 @@ from renderer.makehuman.landmarks import base_landmarks
 from renderer.makehuman.model import import_makehuman
 from renderer.makehuman.people import TRAITS, People, Sliders, macro_targets
 from renderer.makehuman.population import Population
+from renderer.makehuman.skin import Skins
 from renderer.makehuman.symmetry import opposite_targets, opposite_vertices
 from renderer.makehuman.wheel import VERTICES, Wheel
 from tests.helpers.made_up_wheel import TARGETS, UNITS, target_text, write_wheel
@@ -268,6 +269,19 @@ def test_the_fit_finds_the_coefficients_of_an_albedo_of_the_model(model):
     weights = np.random.default_rng(0).normal(size=model.layout.texture)
     albedo = model.texture_map.mean + model.texture_map.basis.astype(np.float64) @ weights
     np.testing.assert_allclose(Population(model, 64).fit_texture(albedo), weights, atol=0.05)
+
+
+def test_skins_come_back_at_any_size():
+    details = np.random.default_rng(0).uniform(-0.9, 0.55, (2, 8, 8, 3)).astype(np.float16)
+    names = ["young_asian_female", "old_african_male"]
+    stored = Skins(names, details).stored()
+    same, small, large = (Skins.restored(names, stored, size).details.astype(float) for size in (8, 4, 16))
+    np.testing.assert_allclose(same, details, atol=0.5 / 64 + 1e-3)
+    np.testing.assert_allclose(small, same.reshape(2, 4, 2, 4, 2, 3).mean((2, 4)), atol=1e-3)
+    assert large.shape == (2, 16, 16, 3)
+    ramp = np.broadcast_to(np.arange(8, dtype=np.int8)[None, :, None, None], (1, 8, 8, 3))  # rows keep their places
+    rows = Skins.restored(names[:1], ramp, 16).details[0, :, 0, 0] * 64
+    np.testing.assert_allclose(rows[1:-1], np.arange(0.25, 7, 0.5), atol=1e-2)
 
 
 def test_complexions_go_with_age_and_ancestry():
