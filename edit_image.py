@@ -27,6 +27,7 @@ if __name__ == "__main__":
 
 _DEGREES = number(-180, 180)
 _BORROWED = ("expression", "pose", "lighting")
+_PREPARED = "photographs"  # folder of the aligned faces
 _POOR = 0.25  # similarity of identities; below, the person is lost
 
 
@@ -91,48 +92,84 @@ def main(argv: Sequence[str] | None = None) -> None:
     # TensorFlow takes seconds to import, so usage errors come before it.
     import numpy as np
 
-    from datasets.photographs.editing import Editor, find
+    from datasets.photographs.journal import Settings
+    from datasets.photographs.pasting import paste
+    from datasets.photographs.prepared import PreparedFace, find, prepare
+    from datasets.photographs.preparing import Preparer
     from discoface_tf2.embedding import Embedder, EmbedOptions, Encoder
+    from discoface_tf2.embedding.encoder import WEIGHTS as ENCODER_WEIGHTS
+    from discoface_tf2.embedding.pictures import EditFolder, film
     from discoface_tf2.exact import beyond_training
-    from discoface_tf2.files import log
+    from discoface_tf2.files import digest, log
     from discoface_tf2.model import BUNDLED, load
+    from discoface_tf2.model_io import WEIGHTS
     from discoface_tf2.perception import Perception
+    from discoface_tf2.perception.crops import CropReconstruction
+    from discoface_tf2.perception.perception import weights_digest
     from renderer.controls import parse_assignments
+    from renderer.files import save_png
 
-    model = load(args.model or BUNDLED, face_model=args.face_model)
+    model, networks = load(args.model or BUNDLED, face_model=args.face_model), weights_digest(args.perception_dir)
     perception = Perception.load(args.perception_dir)
     perception.require_face_model(model.face_model, args.perception_dir)
     encoder = None
     if args.encoder is not None:
         encoder = Encoder.load_from(args.encoder, model.generator.num_ws, len(model.faces.average_w))
     embedder = Embedder(model, perception, EmbedOptions(steps=args.steps), encoder)
-    editor = Editor(args.out, embedder, args.perception_dir, args.encoder, args.all_faces, args.batch_size)
-    borrowed = {}
+    settings = Settings(image_size=model.resolution, all_faces=args.all_faces, thumbnail=0)
+    decides = {"size": model.resolution, "all_faces": args.all_faces, "perception": networks}
+
+    def preparer() -> Preparer:
+        reconstruction = CropReconstruction(args.perception_dir, model.face_model)
+        return Preparer(model.face_model, args.out / _PREPARED, settings, reconstruction)
+
+    def prepared(paths: Sequence[Path]) -> list[PreparedFace]:
+        faces, skipped = prepare(find(paths, args.lm_path), args.out / _PREPARED, settings, decides, preparer)
+        for path, reason in skipped.items():
+            log(f"skipped {path}: {reason}")
+        if not faces:
+            raise ValueError(f"{', '.join(map(str, paths))}: no face there that can be used")
+        return faces
+
+    layout, borrowed = model.face_model.layout, {}
     if args.reference is not None:
-        found = editor.prepare(find([args.reference], args.lm_path))
-        if not found:
-            raise ValueError(f"{args.reference}: no face to borrow from")
-        known = model.people(editor.coefficients(found[:1]))
+        known = model.people(prepared([args.reference])[0].coefficients(layout)[None])
         borrowed = {name: getattr(known, {"lighting": "light"}.get(name, name))[0] for name in args.borrow or _BORROWED}
-    faces = editor.prepare(find(args.image, args.lm_path))
-    if not faces:
-        raise ValueError("no photograph could be used; see the lines above")
-    embedding = editor.embed(faces)
-    for face, psnr, similarity in zip(faces, embedding.psnr, embedding.similarity, strict=True):
+    faces = prepared(args.image)
+    names, images = [face.name for face in faces], np.stack([face.aligned() for face in faces])
+    facts = {
+        "generator": digest(model.folder / WEIGHTS),
+        "perception": networks,
+        "encoder": "" if args.encoder is None else digest(args.encoder / ENCODER_WEIGHTS),
+        "options": str(embedder.options),
+    }
+    folder = EditFolder(args.out, embedder, facts, args.batch_size)
+    told = np.stack([face.coefficients(layout) for face in faces])
+    embedding = folder.embed(names, [face.status.digest for face in faces], images, told)
+    for name, psnr, similarity in zip(names, embedding.psnr, embedding.similarity, strict=True):
         if similarity < _POOR:
-            log(f"{face.name}: the model does not draw this face well: similarity {similarity:.2f} (1 is the same "
-                f"person, below {_POOR} another), {psnr:.1f} dB", sys.stderr)  # fmt: skip
+            log(f"{name}: the model does not draw this face well: similarity {similarity:.2f} (1 is the same person, "
+                f"below {_POOR} another), {psnr:.1f} dB", sys.stderr)  # fmt: skip
     start = model.people(embedding.coefficients, embedding.noise).with_(**borrowed)
     expression = parse_assignments(args.expression or "")
     start = start.with_(yaw=args.yaw, pitch=args.pitch, roll=args.roll, expression=expression, light=args.light)
-    edits = [("edit", start)]
+    edits = {"edit": start}
     if axis is not None:
-        edits = [(axis.label(value), start.with_(**axis.change(value))) for value in axis.values]
-    for line in beyond_training(edits[0][1], model) if len(edits) == 1 else ():
+        edits = {axis.label(value): start.with_(**axis.change(value)) for value in axis.values}
+    for line in {line for people in edits.values() for line in beyond_training(people, model)}:
         log(line, sys.stderr)
-    strips = editor.write(faces, embedding, edits, paste=args.paste)
+    drawn = folder.draw(embedding, embedding.coefficients)
+    edited = [folder.draw(embedding, people.coefficients) for people in edits.values()]
+    pictures = {"aligned": images, "reconstruction": drawn}
+    pictures |= {f"edit-{number:02d}": some for number, some in enumerate(edited)}
+    strips = folder.write(names, pictures, ["aligned", "reconstruction", *edits])
+    if args.paste:
+        for k, face in enumerate(faces):
+            seen = np.stack([drawn[k], edited[-1][k]]).astype(np.float32) / 127.5 - 1.0
+            person = (perception.parsing(seen).numpy().argmax(-1) > 0).any(0)
+            save_png(paste(*face.original(), edited[-1][k], person), args.out / face.name / "pasted.png")
     if args.video is not None:
-        editor.film(args.video, faces, len(edits), args.fps or 25)
+        film(args.video, edited, args.fps or 25)
     print(f"{len(faces)} faces: similarity {np.mean(embedding.similarity):.2f}, {np.mean(embedding.psnr):.1f} dB")
     print(f"strips: {strips}")
 
