@@ -18,8 +18,10 @@ from discoface_tf2.training.state import TrainingState
 from renderer.camera import Camera
 from tests.helpers.tiny_training import tiny_config, tiny_gif_config
 
+both = pytest.mark.parametrize("run", ["disco", "gif"], indirect=True)
 
-@pytest.fixture(params=["disco", "gif"])
+
+@pytest.fixture(params=["gif"])
 def run(request, tmp_path, tiny_face_model, tiny_sampler, tiny_assets):
     """A run with one snapshot, as the training saves it."""
     state = TrainingState({"disco": tiny_config, "gif": tiny_gif_config}[request.param](), tiny_face_model.layout)
@@ -31,18 +33,18 @@ def run(request, tmp_path, tiny_face_model, tiny_sampler, tiny_assets):
     return tmp_path / "run"
 
 
-def test_an_image_of_the_generator_is_found_again_and_alone_as_among_others(run, tiny_perception):
+@both
+def test_an_image_of_the_generator_is_found_again_whatever_it_is_embedded_with(run, tiny_perception):
     model = load(run)
     people = model.sample(3)
     images = model.generate(people, truncation=1.0)
-    before, after = (
-        Embedder(model, tiny_perception, EmbedOptions(steps=steps))(images, people.coefficients) for steps in (0, 40)
-    )
+    embedder = Embedder(model, tiny_perception, EmbedOptions(steps=30))
+    after = embedder(images, people.coefficients)
+    before = Embedder(model, tiny_perception, EmbedOptions(steps=0))(images, people.coefficients)
     assert (after.psnr > before.psnr + 1).all()
-    alone = Embedder(model, tiny_perception, EmbedOptions(steps=5))
-    few = alone(images, people.coefficients)
-    one = Embedder(model, tiny_perception, EmbedOptions(steps=5))(images[1:2], people.coefficients[1:2])
-    np.testing.assert_allclose(one.ws[0], few.ws[1], atol=2e-3)
+    others = np.stack([images[1], 255 - images[0], 255 - images[2]])
+    again = embedder(others, people.coefficients[[1, 0, 2]])
+    np.testing.assert_allclose(again.ws[0], after.ws[1], atol=5e-3 * np.abs(after.ws[1] - before.ws[1]).max())
     # No change of coefficients is no change of the image; a change is what the mapping, or the render, makes of it.
     drawn = edit(model.faces, after, after.coefficients)
     error = ((drawn.astype(float) - images) ** 2).mean((1, 2, 3))
@@ -83,6 +85,7 @@ def test_pasting_changes_the_person_alone():
     np.testing.assert_array_equal(now[:, 130:], was[:, 130:])
 
 
+@both
 def test_script(run, tmp_path, tiny_assets, tiny_face_model, capsys):
     """Through the scripts: an encoder, two photographs with landmarks, an edit, a film; again, from what is kept."""
     points = Camera.generator(256).project(FaceLandmarks(tiny_face_model).five()) * (1, -1) + (0, 256)
@@ -103,12 +106,11 @@ def test_script(run, tmp_path, tiny_assets, tiny_face_model, capsys):
     stamp = (out / "face0" / "embedding.npz").stat().st_mtime_ns
     film = tmp_path / "turn.gif"
     edit_image.main([*common, "--image", str(photos / "face0.png"), f"--out={out}", "--steps=2", f"--lm_path={photos}",
-                     "--grid=yaw=-10:10:3", f"--video={film}"])  # fmt: skip
+                     "--grid=yaw=-10:10:3", f"--video={film}", f"--reference={photos / 'face1.png'}",
+                     "--borrow", "lighting"])  # fmt: skip
     assert (out / "face0" / "embedding.npz").stat().st_mtime_ns == stamp
     with Image.open(film) as frames:
         assert getattr(frames, "n_frames", 1) == 3
-    edit_image.main([*common, "--image", str(photos / "face0.png"), f"--out={out}", "--steps=2", f"--lm_path={photos}",
-                     f"--reference={photos / 'face1.png'}", "--borrow", "pose"])  # fmt: skip
     wrong_files = {
         "there is no such file": [tmp_path / "none.png"],
         "expected one of": [photos / "face0.txt"],
