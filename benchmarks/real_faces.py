@@ -1,6 +1,6 @@
 """Prints how far perception networks trained on synthetic images go on photographs of real faces.
 
-    python -m benchmarks.real_faces --photos DIR --face_model builtin makehuman.npz --out runs/real_faces
+    python -m benchmarks.real_faces --photos DIR --face_model builtin ict.npz --out runs/real_faces
     python -m benchmarks.real_faces --photos DIR --perception runs/perception --out runs/real_faces
 
 DIR holds photographs, and DIR/detections (or --lm_path) five landmarks of each, NAME.txt, as preprocess_data.py takes

@@ -1,6 +1,6 @@
 """Prints how expressions and lights of synthetic images are distributed; nothing is rendered.
 
-    python -m benchmarks.synthetic_labels --face_model makehuman.npz [--count 20000]
+    python -m benchmarks.synthetic_labels [--count 20000]
 
 Expression components: mean, standard deviation, share of images above 0.1 of a full action, and the largest value.
 Light: how much brighter one cheek is lit than the other, shadows left out, and the deviations of the harmonics.

@@ -1,6 +1,6 @@
 """Pictures of synthetic people: a sheet of many, and one person over poses, expressions and lights.
 
-    python -m benchmarks.synthetic_sheet --face_model makehuman.npz [--assets DIR] --out DIR
+    python -m benchmarks.synthetic_sheet [--assets DIR] --out DIR
 
 OUT/people.png shows `--count` people at `--image_size` pixels, no one twice, as make_synthetic makes them (seed 0).
 OUT/person.png shows person `--person` in rows of six: yaw, expressions, lights; all else stays.

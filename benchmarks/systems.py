@@ -1,6 +1,6 @@
 """Compares disco and gif: the same synthetic images, as many kimg, one judge; a table and a sheet side by side.
 
-    python -m benchmarks.systems --out runs/systems --face_model makehuman.npz --kimg 100
+    python -m benchmarks.systems --out runs/systems --kimg 100
 
 Made with the public commands, each skipped where it is done: 10,000 images of 64 × 64, factor VAEs, two sets of
 perception networks (one for disco's losses, one that takes no part in training: the judge), disco (stage 1, and a fifth

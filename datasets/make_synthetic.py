@@ -1,7 +1,7 @@
 """Makes a folder of synthetic images with exact labels.
 
     python -m datasets.make_synthetic --out DIR --count 10000 --image_size 64 --seed 0
-    python -m datasets.make_synthetic --out DIR --face_model makehuman.npz --assets FOLDER --image_size 128 --workers 2
+    python -m datasets.make_synthetic --out DIR --assets FOLDER --image_size 128 --workers 2
 
 Interrupted and run again with the same options, it goes on at the first missing shard; finished, it does nothing.
 `--sheet sheet.png` also plots the first 64 images, and their masks over them.
