@@ -43,7 +43,9 @@ def require_same_face_model(
         log(f"{what}: does not say which face model it is for; taken to be for {face_model.name}", sys.stderr)
         return
     ours = face_model.checksum()[:SHORT]
-    if ours != noted[:SHORT]:
+    exact = face_model.manifest.get("compact_of")  # the model of which it is a rounded form
+    same = [ours, *(str(checksum)[:SHORT] for checksum in (exact if isinstance(exact, list) else ()))]
+    if noted[:SHORT] not in same:
         raise ValueError(
             f"{what}: made for another face model: expected {face_model.name}, checksum {ours}. Received: "
             f"{name}, checksum {noted[:SHORT]}{advice and '. '}{advice}"

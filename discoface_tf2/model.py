@@ -196,6 +196,8 @@ def load(path: str | Path = BUNDLED, *, face_model: str | None = None, vae_dir: 
 
     Raises FileNotFoundError or ValueError, with one line that names the file, when it is missing or damaged.
     """
+    if path == BUNDLED and not BUNDLED.is_file():
+        raise FileNotFoundError(f"{path}: the model that ships is not there; name another: a run, a snapshot or a .zip")
     if zipfile.is_zipfile(path):
         folder = tempfile.TemporaryDirectory()
         model = _load(unzipped(Path(path), Path(folder.name)), face_model, vae_dir, dtype)

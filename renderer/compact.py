@@ -17,7 +17,8 @@ def compact(model: FaceModel) -> FaceModel:
     """`model` with bases and mean colours rounded to numbers that float16 holds, few of which deflate well.
 
     Over random people vertices move by less than 0.005 mm, colours by less than half a level (root mean squares;
-    `tests/renderer/test_builtin.py`). `FaceModel.save` stores what float16 holds as float16.
+    `tests/renderer/test_builtin.py`). `FaceModel.save` stores what float16 holds as float16. The manifest's
+    `compact_of` has the checksum of `model`: what was trained for that one is good for this one too.
     """
     texture_map = model.texture_map
     if texture_map is not None:
@@ -30,6 +31,7 @@ def compact(model: FaceModel) -> FaceModel:
         mean_texture=_rounded(model.mean_texture, _MEAN_COLOUR),
         texture_basis=_rounded(model.texture_basis, _COLOUR),
         texture_map=texture_map,
+        manifest={**model.manifest, "compact_of": [model.checksum()]},
     )
 
 

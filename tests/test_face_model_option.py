@@ -15,6 +15,7 @@ import train_perception
 from discoface_tf2.face_model_option import face_model_note, require_face_model
 from discoface_tf2.perception import Perception
 from renderer import CoefficientLayout, load_face_model
+from renderer.compact import compact
 from vae import FactorSampler
 from vae.data import check_face_model
 from vae.model import ABBREVIATIONS
@@ -41,6 +42,14 @@ def test_a_model_of_other_sizes_is_refused(tiny_assets, tiny_face_model):
     require_face_model(path, tiny_face_model.layout, Path("run"))
     with pytest.raises(ValueError, match="run: trained for another face model"):
         require_face_model(path, CoefficientLayout(80, 80, 64), Path("run"))
+
+
+def test_what_an_exact_model_made_is_good_for_its_compact_form(tiny_face_model, tmp_path):
+    small = compact(tiny_face_model)
+    assert small.checksum() != tiny_face_model.checksum()
+    small.save(tmp_path / "small.npz")
+    for maker in (tiny_face_model, small):
+        require_face_model(str(tmp_path / "small.npz"), small.layout, Path("run"), face_model_note(maker))
 
 
 def test_a_model_of_equal_sizes_is_refused_by_its_checksum(

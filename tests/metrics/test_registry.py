@@ -22,9 +22,13 @@ class Copies(FaceGenerator):
 
     training: tf.Tensor
 
-    def images(self, coefficients, noise, truncation):
+    def styles(self, coefficients, noise, truncation):
         """See FaceGenerator."""
-        return tf.gather(self.training, tf.cast(tf.abs(noise[:, 0]) * 1e4, tf.int32) % len(self.training))
+        return noise[:, None]
+
+    def synthesis(self, ws, coefficients):
+        """See FaceGenerator."""
+        return tf.gather(self.training, tf.cast(tf.abs(ws[:, 0, 0]) * 1e4, tf.int32) % len(self.training))
 
 
 @pytest.fixture(scope="module")
