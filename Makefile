@@ -59,12 +59,19 @@ STAGE2 := $(RUN)/stage2.done
 SHEETS := $(PICTURES:%=$(RUN)/pictures/%/.done)
 EXPORT := $(RUN)/saved_model/.done
 
-demo: $(SHEETS) $(EXPORT)
+SHIPPED := $(RUN)/shipped/sheet.png
+
+demo: $(SHIPPED) $(SHEETS) $(EXPORT)
 	@echo
+	@echo "shipped:     $(SHIPPED)"
 	@echo "pictures:    $(PICTURES:%=$(RUN)/pictures/%/sheet.png)"
 	@echo "grids:       $(RUN)/stage1/grids $(RUN)/stage2/grids"
 	@echo "TensorBoard: $(BIN)/tensorboard --logdir $(RUN)"
 	@echo "SavedModel:  $(RUN)/saved_model"
+
+$(SHIPPED): | .venv/installed
+	@echo "== 0/7 the model that ships: exactly what is asked for"
+	$(BIN)/python generate_images.py --grid yaw=-30:30:7 --rows identity=6 --out $(@D)
 
 $(DATA): | .venv/installed
 	@echo "== 1/7 synthetic images"

@@ -16,7 +16,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["discoface_tf2*", "renderer*", "vae*"]),
-    package_data={"renderer": ["data/builtin.npz"]},
+    package_data={"renderer": ["data/builtin.npz"], "discoface_tf2": ["data/model.zip"]},
     install_requires=[
         "tensorflow>=2.21,<2.22",
         "keras>=3.15,<4",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from setuptools import find_packages
 
+from discoface_tf2.model import BUNDLED
 from discoface_tf2.systems import NAMES
 from renderer.files import face_model_path
 
@@ -23,7 +24,8 @@ def test_the_wheel_holds_every_module_of_the_three_packages():
     assert packages == folders
     setup = (ROOT / "setup.py").read_text()
     assert 'include=["discoface_tf2*", "renderer*", "vae*"]' in setup
-    assert 'package_data={"renderer": ["data/builtin.npz"]}' in setup and face_model_path("builtin").is_file()
+    assert 'package_data={"renderer": ["data/builtin.npz"], "discoface_tf2": ["data/model.zip"]}' in setup
+    assert face_model_path("builtin").is_file() and BUNDLED.is_file()
 
 
 def test_the_arrows_of_imports_run_downward():

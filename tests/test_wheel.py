@@ -49,7 +49,7 @@ def wheel_python(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     # A copy of what is packed, so that nothing is written into the checkout.
     source = folder / "source"
-    for pattern in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "*/**/*.py", "renderer/data/*"):
+    for pattern in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "*/**/*.py", "*/data/*"):
         for path in ROOT.glob(pattern):
             relative = path.relative_to(ROOT)
             if relative.parts[0] not in ("runs", "build") and not relative.parts[0].startswith("."):
