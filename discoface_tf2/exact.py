@@ -138,7 +138,7 @@ def write_exact(
     if missing:
         with tqdm(total=count, initial=count - len(missing), unit="img", mininterval=2) as progress:
             wanted = people.coefficients[missing], people.noise[missing]
-            for rows, images in in_batches(faces, *wanted, options.truncation, batch_size):
+            for rows, images in in_batches(faces, *wanted, options.truncation, min(batch_size, len(missing))):
                 for k, pixels in zip(missing[rows], to_uint8(images), strict=True):
                     save_png(Image.fromarray(pixels), image_path(folder, k))
                 progress.update(len(images))
